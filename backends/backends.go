@@ -1,0 +1,87 @@
+package backends
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"glimpse/cachestore/chunk"
+)
+
+// Errors that every driver returns for these cases, wrapped with what it knows.
+// None of them may hold a credential or a whole location URL.
+var (
+	ErrExists      = errors.New("the key is taken")
+	ErrFull        = errors.New("the store is full")
+	ErrNotFound    = chunk.ErrNotFound    // no such object
+	ErrChanged     = chunk.ErrChanged     // the validator no longer fits
+	ErrUnavailable = chunk.ErrUnavailable // the store is away: another try may succeed
+)
+
+// Locator is a location URL, in Glance's form for the driver. It may hold
+// credentials: its text never reaches logs, errors, metrics or peers.
+type Locator string
+
+// String hides the URL.
+func (Locator) String() string { return "***" }
+
+// GoString hides the URL from %#v.
+func (Locator) GoString() string { return "***" }
+
+// Reveal returns the URL.
+func (l Locator) Reveal() string { return string(l) }
+
+// Caps are a driver's abilities as data. A call beyond them is
+// errors.ErrUnsupported.
+type Caps struct {
+	ReadOnly    bool  // no Create, no Delete
+	Ranged      bool  // Open can start anywhere
+	UnknownSize bool  // Create takes size -1
+	Validators  bool  // Stat gives a validator and Open checks it
+	NoReplace   bool  // Commit can't replace an object that is there
+	Pending     bool  // half-done uploads can be listed
+	PartSize    int64 // bytes that a Writer holds before it sends them; 0: none
+}
+
+// Info is what Stat finds.
+type Info struct {
+	Size      int64  // -1: the store can't tell
+	Validator string // "" without the cap
+}
+
+// Store is one origin store. It is used by many goroutines at once.
+type Store interface {
+	Caps() Caps
+	// Open reads n bytes from off, -1 for all that follow. With a validator it
+	// fails with ErrChanged where the object is no longer the one it was taken
+	// from, at Open or in the middle of the reading. A read that ends early
+	// returns io.ErrUnexpectedEOF, never io.EOF. The caller closes the reader;
+	// ctx bounds all of the reading.
+	Open(ctx context.Context, at Locator, validator string, off, n int64) (io.ReadCloser, error)
+	// Stat makes no promise about later reads: pass its validator to Open.
+	Stat(ctx context.Context, at Locator) (Info, error)
+	// Create begins an object of size bytes, -1 for unknown. Nothing is visible
+	// under key before Commit. ErrExists comes at Create or at Commit.
+	Create(ctx context.Context, key string, size int64) (Writer, error)
+	// Locate returns the locator that an object created under key will have.
+	Locate(key string) Locator
+	// Delete removes an object; ErrNotFound where it is not there.
+	Delete(ctx context.Context, at Locator) error
+	// Pending calls fn for each half-done upload with the time of its last write;
+	// fn's error ends the walk.
+	Pending(ctx context.Context, fn func(Locator, time.Time) error) error
+	Close() error
+}
+
+// Writer takes an object's bytes in order, from one goroutine.
+type Writer interface {
+	io.Writer
+	// Commit makes the object durable and visible. It fails where the bytes
+	// written are not the size announced, and with ErrExists where the key is
+	// taken; it never replaces an object.
+	Commit(ctx context.Context) (Locator, error)
+	// Cancel removes what was written. It touches only this Writer's half-done
+	// work and does nothing after Commit.
+	Cancel() error
+}

@@ -1,0 +1,162 @@
+package registry
+
+import (
+	"context"
+	"time"
+
+	"glimpse/registry/image"
+)
+
+// Images is the record of what images there are. Errors carry an image.Kind:
+// NotFound for an id that never was or is deleted, Conflict for an id that is
+// taken (a deleted image's stays taken for ever), Unavailable when the database
+// is away.
+type Images interface {
+	// Get returns the live image, whoever asks: visibility is the caller's matter.
+	Get(ctx context.Context, id string) (image.Image, error)
+	// List returns one page; see Query.
+	List(ctx context.Context, q Query) ([]image.Image, error)
+	// Create stores m as it is, created and updated now (UTC, whole seconds), and
+	// returns it as stored.
+	Create(ctx context.Context, m image.Image) (image.Image, error)
+	// Update runs fn on the live record inside one transaction that holds the
+	// image's row lock, and writes only what fn changed. fn is pure and may run
+	// more than once. An error of fn is returned as it is and nothing is written.
+	// A status that fn sets to deleted or pending_delete soft-deletes the record
+	// with its properties, tags, members and locations as Glance does.
+	Update(ctx context.Context, id string, fn func(*image.Image) error) (image.Image, error)
+}
+
+// Members are the projects that images are shared with.
+type Members interface {
+	// Members returns the live members of an image, oldest first.
+	Members(ctx context.Context, imageID string) ([]image.Member, error)
+	// Member returns one of them; NotFound where there is none.
+	Member(ctx context.Context, imageID, project string) (image.Member, error)
+	// AddMember: Conflict where the project is a member already, TooLarge where
+	// the image then had more than limit members (negative: no limit).
+	AddMember(ctx context.Context, imageID, project string, limit int) (image.Member, error)
+	SetMemberStatus(ctx context.Context, imageID, project string, s image.MemberStatus) (image.Member, error)
+	RemoveMember(ctx context.Context, imageID, project string) error
+}
+
+// Upload is one attempt to give an image its bytes: a lease on the image, held
+// by whoever knows the token. Its row stays until the image is purged.
+type Upload struct {
+	ImageID    string
+	Token      string // random, 32 hex digits
+	Store      string // store id
+	Node       string
+	First      bool         // no attempt on this image was ever made before: its key may be the bare image id
+	Locator    image.Secret // where the bytes go; noted before the first byte is written there
+	State      UploadState
+	LeaseUntil time.Time // the database's clock
+}
+
+// UploadState says what became of an attempt.
+type UploadState string
+
+// The states of an upload row.
+const (
+	UploadLive   UploadState = "live"   // under way, or its node died: its lease then lapses
+	UploadDone   UploadState = "done"   // activated: its locator is the image's
+	UploadFailed UploadState = "failed" // over, and its bytes are not yet known to be gone
+	UploadClean  UploadState = "clean"  // over, and its bytes are gone
+)
+
+// Activation is what an upload found out, written in one transaction.
+type Activation struct {
+	Size        int64
+	VirtualSize *int64
+	Checksum    string // md5, hex
+	HashAlgo    string // sha256 or sha512
+	HashValue   string
+	URL         image.Secret
+	Metadata    map[string]string
+	Validator   string   // of the origin object, pinned
+	Node        string   // node id, where the store's folder is that node's alone; else ""
+	Key         string   // content key the manifest is filed under
+	Segments    [][]byte // of the manifest; nil for an empty image
+}
+
+// Uploads are the attempts. Leases are counted by the database's clock.
+type Uploads interface {
+	// Begin moves the image from queued to saving and notes the attempt. Conflict
+	// where the image is not queued.
+	Begin(ctx context.Context, imageID, store, node string) (Upload, error)
+	// Note stores the attempt's locator, before the first byte is written.
+	Note(ctx context.Context, token string, at image.Secret) error
+	// Renew makes the lease as long as at Begin. Gone where the attempt is over:
+	// the image was deleted, or the lease lapsed and was reaped.
+	Renew(ctx context.Context, token string) error
+	// Activate moves the image from saving to active with all that a tells, if the
+	// token is live and its lease has not lapsed. Gone where it is not, or where
+	// the image is. An Unavailable error says that the outcome is unknown: the
+	// caller deletes nothing.
+	Activate(ctx context.Context, token string, a Activation) (image.Image, error)
+	// Fail ends the attempt: it becomes failed, or clean where the caller has
+	// proved that no byte is left, and the image queued again if this attempt
+	// still held it. Harmless after Activate, and when repeated.
+	Fail(ctx context.Context, token string, clean bool) error
+	// Lapsed returns, oldest first, live attempts whose lease has run out by more
+	// than a grace and failed ones that are not clean; at most n.
+	Lapsed(ctx context.Context, n int) ([]Upload, error)
+	// Reap decides about one lapsed or failed attempt: under the image's row lock
+	// it makes a lapsed live attempt failed and the image queued again, and reports
+	// whether the attempt's locator may be deleted, which it may not while any live
+	// location of any image names it.
+	Reap(ctx context.Context, token string) (deletable bool, err error)
+}
+
+// Content says that Glimpse itself hashed the bytes behind a location.
+type Content struct {
+	LocationID int64
+	Algo, Hash string // sha256 or sha512, hex
+	Size       int64
+	Key        string // the manifest is filed under it
+}
+
+// Pin is what was found at the first contact with a location's bytes; it stands
+// from then on. Bad is set when a fold of all bytes did not give the image's
+// hash: nothing is served from such a location any more.
+type Pin struct {
+	LocationID int64
+	Size       int64
+	Validator  string
+	Bad        bool
+}
+
+// Manifests are what Glimpse knows about bytes.
+type Manifests interface {
+	// Content returns ok=false where these bytes were never hashed by Glimpse.
+	Content(ctx context.Context, locationID int64) (c Content, ok bool, err error)
+	// PutContent files what a fold of all bytes found, with the manifest.
+	PutContent(ctx context.Context, c Content, segments [][]byte) error
+	// Pinned returns ok=false where there was no contact yet.
+	Pinned(ctx context.Context, locationID int64) (p Pin, ok bool, err error)
+	// Pin stores p unless the location is pinned already, and returns what stands.
+	Pin(ctx context.Context, p Pin) (Pin, error)
+	// MarkBad sets Bad on a pinned location.
+	MarkBad(ctx context.Context, locationID int64) error
+	// Segment returns one segment of the manifest filed under key; ok=false where
+	// there is none.
+	Segment(ctx context.Context, key string, seg int) (b []byte, ok bool, err error)
+}
+
+// Settings are the constants of a cluster, made by the first node that asks.
+type Settings interface {
+	// Setting stores value under name unless there is one, and returns what stands.
+	Setting(ctx context.Context, name, value string) (string, error)
+}
+
+// Registry is all of it; every implementation passes registrytest.
+type Registry interface {
+	Images
+	Members
+	Uploads
+	Manifests
+	Settings
+	// Ping says whether the database answers.
+	Ping(ctx context.Context) error
+	Close() error
+}
