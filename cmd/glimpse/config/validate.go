@@ -1,0 +1,126 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+var storeID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
+
+// validate refuses what can't run, all findings at once.
+func (c *Config) validate() error {
+	var errs []error
+	bad := func(key, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%s: "+format, append([]any{key}, args...)...))
+	}
+	oneOf := func(key, v string, of ...string) {
+		if !slices.Contains(of, v) {
+			bad(key, "%q is not one of %s", v, strings.Join(of, ", "))
+		}
+	}
+	oneOf("node.role", c.Node.Role, "member", "client")
+	oneOf("log.format", c.Log.Format, "text", "json")
+	oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	oneOf("auth.mode", c.Auth.Mode, "none", "trusted-headers", "keystone")
+	oneOf("cache.verify", c.Cache.Verify, "always", "once")
+	oneOf("cache.share", c.Cache.Share, "verified", "project", "off")
+	oneOf("cluster.profile", c.Cluster.Profile, "lan", "wan")
+	oneOf("api.hashing_algorithm", c.API.HashingAlgorithm, "sha256", "sha512")
+	oneOf("api.on_deactivate", c.API.OnDeactivate, "finish", "cut")
+	c.validateListen(bad)
+	c.validateStores(bad)
+	c.validateLater(bad)
+	for key, n := range map[string]int64{
+		"limits.max_connections": int64(c.Limits.MaxConnections), "registry.max_open_conns": int64(c.Registry.MaxOpenConns),
+		"limits.header_timeout": int64(c.Limits.HeaderTimeout), "limits.stall_timeout": int64(c.Limits.StallTimeout),
+		"limits.shutdown_grace": int64(c.Limits.ShutdownGrace), "cache.fill_streams": int64(c.Cache.FillStreams),
+		"api.limit_param_default": int64(c.API.LimitParamDefault), "api.api_limit_max": int64(c.API.APILimitMax),
+		"api.image_size_cap": int64(c.API.ImageSizeCap),
+	} {
+		if n <= 0 {
+			bad(key, "must be more than 0")
+		}
+	}
+	if c.Cache.ReadAhead < 0 {
+		bad("cache.read_ahead", "must not be negative")
+	}
+	if _, ok := cutSQLite(c.Registry.URL.Reveal()); !ok && !strings.HasPrefix(c.Registry.URL.Reveal(), "mysql://") {
+		bad("registry.url", "must begin with sqlite: or mysql://")
+	}
+	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errors.Join(errs...)
+}
+
+func cutSQLite(u string) (path string, ok bool) { return strings.CutPrefix(u, "sqlite:") }
+
+func (c *Config) validateListen(bad func(key, format string, args ...any)) {
+	for key, addr := range map[string]string{"listen.api": c.Listen.API, "listen.ops": c.Listen.Ops} {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			bad(key, "want host:port")
+		}
+	}
+	if !Loopback(c.Listen.Ops) {
+		bad("listen.ops", "beyond loopback it needs client certificates, which this version does not have: use a loopback address")
+	}
+	if c.Auth.Mode == "none" && !c.Auth.Force && (!Loopback(c.Listen.API) || c.Listen.TLS.Address != "" && !Loopback(c.Listen.TLS.Address)) {
+		bad("auth.mode", "none makes every caller an admin and is for loopback only; auth.force: true overrides this")
+	}
+	if t := c.Listen.TLS; t.Address != "" && (t.Cert == "" || t.Key == "") {
+		bad("listen.tls", "address needs cert and key")
+	}
+	if e := c.API.PublicEndpoint; e != "" {
+		if u, err := url.Parse(e); err != nil || u.Host == "" {
+			bad("api.public_endpoint", "not a URL")
+		}
+	}
+}
+
+func (c *Config) validateStores(bad func(key, format string, args ...any)) {
+	if _, ok := c.Stores[c.DefaultStore]; !ok {
+		bad("default_store", "there is no store %q", c.DefaultStore)
+	}
+	for id := range c.Stores {
+		if !storeID.MatchString(id) || strings.HasPrefix(id, "os_glance_") {
+			bad("stores."+id, "not a store id: letters, digits, - and _, not beginning with os_glance_")
+		}
+	}
+	if c.API.SingleStore && len(c.Stores) != 1 {
+		bad("api.single_store", "needs exactly one store")
+	}
+}
+
+// validateLater refuses what this version does not do, so that no one relies on
+// it.
+func (c *Config) validateLater(bad func(key, format string, args ...any)) {
+	if len(c.Cluster.Join) > 0 || c.Node.Role == "client" {
+		bad("cluster.join", "this version runs single nodes only")
+	}
+	if len(c.API.EnabledImportMethods) > 0 {
+		bad("api.enabled_import_methods", "this version has no image import")
+	}
+	if c.API.MetadataEncryptionKey != "" {
+		bad("api.metadata_encryption_key", "this version can't read encrypted locations")
+	}
+	if c.Tracing.Endpoint != "" {
+		bad("tracing.endpoint", "this version sends no traces")
+	}
+}
+
+// Loopback says whether a host:port can be reached from this machine only.
+func Loopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
