@@ -96,10 +96,12 @@ type Uploads interface {
 	Activate(ctx context.Context, token string, a Activation) (image.Image, error)
 	// Fail ends the attempt: it becomes failed, or clean where the caller has
 	// proved that no byte is left, and the image queued again if this attempt
-	// still held it. Harmless after Activate, and when repeated.
+	// still held it. Harmless when repeated. A done attempt stays done while its
+	// image lives; once the image is deleted, clean notes that its bytes are gone.
 	Fail(ctx context.Context, token string, clean bool) error
 	// Lapsed returns, oldest first, live attempts whose lease has run out by more
-	// than a grace and failed ones that are not clean; at most n.
+	// than a grace, failed ones that are not clean, and done ones whose image has
+	// been deleted since; at most n.
 	Lapsed(ctx context.Context, n int) ([]Upload, error)
 	// Reap decides about one lapsed or failed attempt: under the image's row lock
 	// it makes a lapsed live attempt failed and the image queued again, and reports
