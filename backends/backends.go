@@ -64,8 +64,6 @@ type Store interface {
 	// Create begins an object of size bytes, -1 for unknown. Nothing is visible
 	// under key before Commit. ErrExists comes at Create or at Commit.
 	Create(ctx context.Context, key string, size int64) (Writer, error)
-	// Locate returns the locator that an object created under key will have.
-	Locate(key string) Locator
 	// Delete removes an object; ErrNotFound where it is not there.
 	Delete(ctx context.Context, at Locator) error
 	// Pending calls fn for each half-done upload with the time of its last write;
@@ -77,6 +75,8 @@ type Store interface {
 // Writer takes an object's bytes in order, from one goroutine.
 type Writer interface {
 	io.Writer
+	// Locator is where the object will be once committed.
+	Locator() Locator
 	// Commit makes the object durable and visible. It fails where the bytes
 	// written are not the size announced, and with ErrExists where the key is
 	// taken; it never replaces an object.

@@ -1,0 +1,368 @@
+// Package backendtest is the kit that every origin store and every decorator
+// passes. Run makes a fresh store for each case; what a driver's Caps leave out is
+// checked against the table that the caller gives, so that no driver passes by
+// claiming less.
+package backendtest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"glimpse/backends"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// Options say what the caller expects of the driver.
+type Options struct {
+	Caps backends.Caps
+	// Replace overwrites the object behind at as only an operator could; nil leaves
+	// out the cases of changing objects.
+	Replace func(t *testing.T, at backends.Locator, data []byte)
+}
+
+// Run runs the kit.
+func Run(t *testing.T, open func(t *testing.T) backends.Store, o Options) {
+	for name, fn := range map[string]func(*testing.T, backends.Store, Options){
+		"its abilities are the expected ones":              abilities,
+		"what was written comes back, whole and in ranges": ranges,
+		"a size that is not the announced one is refused":  announced,
+		"a cancelled upload leaves nothing":                cancelled,
+		"of many writers of one key one wins":              racing,
+		"what is not there is not found":                   missing,
+		"readers do not disturb one another":               concurrent,
+		"a cancelled context ends a read":                  contexts,
+		"an overwritten object is noticed":                 changed,
+		"a locator does not print":                         secrets,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t)
+			t.Cleanup(func() {
+				if err := s.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+			fn(t, s, o)
+		})
+	}
+}
+
+// Bytes returns n bytes that tell their place, with a block of zeros among them.
+func Bytes(n int) []byte {
+	b := make([]byte, n)
+	r := rand.New(rand.NewPCG(1, uint64(n)))
+	for i := range b {
+		b[i] = byte(r.Uint32() | 1)
+	}
+	if n > 3*4096 {
+		clear(b[4096 : 3*4096])
+	}
+	return b
+}
+
+// Put writes data under key, in pieces of odd sizes.
+func Put(t *testing.T, s backends.Store, key string, data []byte, size int64) backends.Locator {
+	t.Helper()
+	w, err := s.Create(t.Context(), key, size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rest := data; len(rest) > 0; {
+		n, err := w.Write(rest[:min(len(rest), 4097)])
+		if err != nil {
+			t.Fatal(err)
+		}
+		rest = rest[n:]
+	}
+	want := w.Locator()
+	at, err := w.Commit(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if at != want {
+		t.Fatal("the object is not where its writer said")
+	}
+	if err := w.Cancel(); err != nil {
+		t.Fatalf("Cancel after Commit: %v", err)
+	}
+	return at
+}
+
+func read(ctx context.Context, s backends.Store, at backends.Locator, validator string, off, n int64) ([]byte, error) {
+	r, err := s.Open(ctx, at, validator, off, n)
+	if err != nil {
+		return nil, err
+	}
+	b, err := io.ReadAll(r)
+	return b, errors.Join(err, r.Close())
+}
+
+func pending(t *testing.T, s backends.Store) (n int) {
+	t.Helper()
+	if !s.Caps().Pending {
+		return 0
+	}
+	if err := s.Pending(t.Context(), func(backends.Locator, time.Time) error { n++; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func abilities(t *testing.T, s backends.Store, o Options) {
+	if d := cmp.Diff(o.Caps, s.Caps()); d != "" {
+		t.Errorf("not the expected ones: %s", d)
+	}
+}
+
+func ranges(t *testing.T, s backends.Store, _ Options) {
+	for _, size := range []int{0, 1, 4095, 4096, 4097, 100_000} {
+		data := Bytes(size)
+		for _, announced := range []int64{int64(size), -1} {
+			if announced < 0 && !s.Caps().UnknownSize {
+				continue
+			}
+			at := Put(t, s, fmt.Sprintf("k-%d-%d", size, announced), data, announced)
+			info, err := s.Stat(t.Context(), at)
+			if err != nil || info.Size != int64(size) || (info.Validator != "") != s.Caps().Validators {
+				t.Fatalf("size %d: Stat gives %+v, %v", size, info, err)
+			}
+			whole, err := read(t.Context(), s, at, info.Validator, 0, -1)
+			if err != nil || !bytes.Equal(whole, data) {
+				t.Fatalf("size %d: %d bytes came back, %v", size, len(whole), err)
+			}
+			if s.Caps().Ranged {
+				borders(t, s, at, info.Validator, data)
+			}
+		}
+	}
+	if n := pending(t, s); n != 0 {
+		t.Errorf("%d uploads pending after all are committed", n)
+	}
+}
+
+// borders reads ranges that begin and end at each side of each border, and one
+// past the end.
+func borders(t *testing.T, s backends.Store, at backends.Locator, validator string, data []byte) {
+	t.Helper()
+	size := int64(len(data))
+	for _, off := range []int64{0, 1, 4095, 4096, 4097, size - 1} {
+		for _, n := range []int64{0, 1, 4096, size - off} {
+			if off < 0 || n < 0 || off+n > size {
+				continue
+			}
+			got, err := read(t.Context(), s, at, validator, off, n)
+			if err != nil || !bytes.Equal(got, data[off:off+n]) {
+				t.Fatalf("size %d, %d bytes from %d: %d came, %v", size, n, off, len(got), err)
+			}
+		}
+	}
+	if _, err := read(t.Context(), s, at, validator, 0, size+1); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("size %d: a read past the end gives %v", size, err)
+	}
+}
+
+func announced(t *testing.T, s backends.Store, _ Options) {
+	for name, n := range map[string]int{"short": 99, "long": 101} {
+		w, err := s.Create(t.Context(), name, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = w.Write(make([]byte, n))
+		if err == nil {
+			_, err = w.Commit(t.Context())
+		}
+		if err == nil {
+			t.Errorf("%d bytes for 100 were taken", n)
+		}
+		if err := w.Cancel(); err != nil {
+			t.Error(err)
+		}
+		if _, err := s.Stat(t.Context(), w.Locator()); !errors.Is(err, backends.ErrNotFound) {
+			t.Errorf("%s: something is there: %v", name, err)
+		}
+	}
+	if n := pending(t, s); n != 0 {
+		t.Errorf("%d uploads pending", n)
+	}
+}
+
+func cancelled(t *testing.T, s backends.Store, _ Options) {
+	for _, n := range []int{0, 1, 100_000} {
+		w, err := s.Create(t.Context(), "c", 100_000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(Bytes(n)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Stat(t.Context(), w.Locator()); !errors.Is(err, backends.ErrNotFound) {
+			t.Errorf("visible before Commit: %v", err)
+		}
+		if s.Caps().Pending && pending(t, s) != 1 {
+			t.Error("the upload under way is not listed")
+		}
+		for range 2 {
+			if err := w.Cancel(); err != nil {
+				t.Error(err)
+			}
+		}
+		if _, err := s.Stat(t.Context(), w.Locator()); !errors.Is(err, backends.ErrNotFound) || pending(t, s) != 0 {
+			t.Errorf("left after %d bytes: %v, %d pending", n, err, pending(t, s))
+		}
+	}
+}
+
+func racing(t *testing.T, s backends.Store, _ Options) {
+	if !s.Caps().NoReplace {
+		t.Log("the store replaces objects")
+		return
+	}
+	var won atomic.Int32
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			w, err := s.Create(t.Context(), "one", 1)
+			if errors.Is(err, backends.ErrExists) {
+				return
+			}
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_, err = w.Write([]byte{byte(i)})
+			if err == nil {
+				_, err = w.Commit(t.Context())
+			}
+			switch {
+			case err == nil:
+				won.Add(1)
+			case !errors.Is(err, backends.ErrExists):
+				t.Error(err)
+			}
+			if err := w.Cancel(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if won.Load() != 1 || pending(t, s) != 0 {
+		t.Errorf("%d writers won, %d pending", won.Load(), pending(t, s))
+	}
+}
+
+func missing(t *testing.T, s backends.Store, _ Options) {
+	at := Put(t, s, "x", []byte("x"), 1)
+	if err := s.Delete(t.Context(), at); err != nil {
+		t.Fatal(err)
+	}
+	_, serr := s.Stat(t.Context(), at)
+	_, oerr := read(t.Context(), s, at, "", 0, -1)
+	for op, err := range map[string]error{"Stat": serr, "Open": oerr, "Delete": s.Delete(t.Context(), at)} {
+		if !errors.Is(err, backends.ErrNotFound) {
+			t.Errorf("%s: %v", op, err)
+		}
+	}
+	if _, err := s.Stat(t.Context(), "nowhere://x"); err == nil {
+		t.Error("a locator of another store is taken")
+	}
+}
+
+func concurrent(t *testing.T, s backends.Store, _ Options) {
+	data := Bytes(50_000)
+	at := Put(t, s, "many", data, -1)
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			off := int64(0)
+			if s.Caps().Ranged {
+				off = int64(i) * 1000
+			}
+			r, err := s.Open(t.Context(), at, "", off, -1)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer r.Close()
+			got, err := io.ReadAll(iotest.HalfReader(r))
+			if err != nil || !bytes.Equal(got, data[off:]) {
+				t.Errorf("from %d: %d bytes, %v", off, len(got), err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func contexts(t *testing.T, s backends.Store, _ Options) {
+	at := Put(t, s, "x", Bytes(100_000), -1)
+	ctx, cancel := context.WithCancel(t.Context())
+	r, err := s.Open(ctx, at, "", 0, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if _, err := r.Read(make([]byte, 10)); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if _, err := io.Copy(io.Discard, r); !errors.Is(err, context.Canceled) {
+		t.Errorf("the read ends with %v", err)
+	}
+	w, err := s.Create(t.Context(), "y", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Commit(ctx); err == nil {
+		t.Error("Commit went on without its context")
+	}
+	if err := w.Cancel(); err != nil {
+		t.Error(err)
+	}
+}
+
+func changed(t *testing.T, s backends.Store, o Options) {
+	if !s.Caps().Validators || o.Replace == nil {
+		t.Log("the store has no validators, or nothing can be replaced")
+		return
+	}
+	at := Put(t, s, "v", Bytes(200_000), -1)
+	info, err := s.Stat(t.Context(), at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.Open(t.Context(), at, info.Validator, 0, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if _, err := io.ReadFull(r, make([]byte, 10)); err != nil {
+		t.Fatal(err)
+	}
+	o.Replace(t, at, bytes.Repeat([]byte{7}, 200_000))
+	if _, err := io.Copy(io.Discard, r); !errors.Is(err, backends.ErrChanged) {
+		t.Errorf("a read that was under way ends with %v", err)
+	}
+	if _, err := read(t.Context(), s, at, info.Validator, 0, -1); !errors.Is(err, backends.ErrChanged) {
+		t.Errorf("a new read with the old validator: %v", err)
+	}
+}
+
+func secrets(t *testing.T, s backends.Store, _ Options) {
+	at := Put(t, s, "hush", []byte("x"), 1)
+	_ = s.Delete(t.Context(), at)
+	_, err := s.Stat(t.Context(), at)
+	for _, text := range []string{fmt.Sprint(at), fmt.Sprintf("%v %+v %#v %s", at, at, at, at), fmt.Sprint(err)} {
+		if strings.Contains(text, at.Reveal()) {
+			t.Errorf("it does: %s", text)
+		}
+	}
+}

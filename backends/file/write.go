@@ -1,0 +1,181 @@
+package file
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"syscall"
+
+	"glimpse/backends"
+	"glimpse/cachestore/chunk"
+
+	"golang.org/x/sys/unix"
+)
+
+// tempPrefix begins the names of files under way. Glance and this store take no
+// key that begins with it.
+const tempPrefix = ".glimpse-upload-"
+
+// holeBlock is the unit in which zeros are left out of a thin file: a block of
+// the usual file systems.
+const holeBlock = 4096
+
+// place returns the folder that takes size more bytes: of the highest priority
+// that has room the one with the most free space. Where none has room, the first:
+// its error is as good as any.
+func (s *Store) place(size int64) *dir {
+	best, free := s.dirs[0], int64(-1)
+	if len(s.dirs) == 1 {
+		return best
+	}
+	for _, d := range s.dirs {
+		if free >= 0 && d.priority < best.priority {
+			break
+		}
+		var st unix.Statfs_t
+		if unix.Statfs(d.path, &st) != nil {
+			continue
+		}
+		if f := int64(st.Bavail) * st.Bsize; f >= size && f > free {
+			best, free = d, f
+		}
+	}
+	return best
+}
+
+// Create begins a file. With a known size its blocks are reserved, so that a
+// full disk says so before the first byte is taken.
+func (s *Store) Create(_ context.Context, key string, size int64) (backends.Writer, error) {
+	if key == "" || strings.ContainsAny(key, "/\x00") || strings.HasPrefix(key, ".") || len(key) > 200 {
+		return nil, errors.New("file: not a key")
+	}
+	d := s.place(max(size, 0))
+	if _, err := d.root.Lstat(key); err == nil {
+		return nil, fmt.Errorf("file: %w", backends.ErrExists)
+	}
+	var salt [8]byte
+	if _, err := rand.Read(salt[:]); err != nil {
+		return nil, fmt.Errorf("file: %w", err)
+	}
+	temp := tempPrefix + key + "-" + hex.EncodeToString(salt[:])
+	perm := fs.FileMode(0o640)
+	if s.perm != 0 {
+		perm = s.perm
+	}
+	f, err := d.root.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, perm)
+	if err != nil {
+		return nil, translate(err)
+	}
+	w := &writer{d: d, key: key, temp: temp, f: f, size: size, thin: s.thin}
+	if err := w.prepare(s.perm); err != nil {
+		return nil, errors.Join(err, w.Cancel())
+	}
+	return w, nil
+}
+
+type writer struct {
+	d         *dir
+	key, temp string
+	f         *os.File
+	size      int64
+	n         int64
+	thin      bool
+	done      bool
+	failed    error
+}
+
+func (w *writer) prepare(perm fs.FileMode) error {
+	if perm != 0 { // past the umask
+		if err := w.f.Chmod(perm); err != nil {
+			return translate(err)
+		}
+	}
+	if w.size <= 0 || w.thin {
+		return nil
+	}
+	err := unix.Fallocate(int(w.f.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, w.size)
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		return translate(err)
+	}
+	return nil // not every file system can; then the writes tell
+}
+
+func (w *writer) Write(p []byte) (int, error) {
+	if w.failed != nil {
+		return 0, w.failed
+	}
+	if w.size >= 0 && w.n+int64(len(p)) > w.size {
+		w.failed = fmt.Errorf("file: more than the %d bytes announced", w.size)
+		return 0, w.failed
+	}
+	k, err := w.write(p)
+	w.n += int64(k)
+	w.failed = translate(err)
+	return k, w.failed
+}
+
+// write puts p at the end, leaving holes for blocks of zeros in a thin file.
+func (w *writer) write(p []byte) (n int, err error) {
+	if !w.thin {
+		return w.f.Write(p)
+	}
+	for n < len(p) {
+		b := p[n:min(len(p), n+holeBlock)]
+		if !chunk.IsZero(b) {
+			if _, err := w.f.WriteAt(b, w.n+int64(n)); err != nil {
+				return n, err
+			}
+		}
+		n += len(b)
+	}
+	return n, nil
+}
+
+func (w *writer) Locator() backends.Locator { return w.d.locator(w.key) }
+
+// Commit makes the file durable, then visible, then the visibility durable.
+func (w *writer) Commit(ctx context.Context) (backends.Locator, error) {
+	switch {
+	case w.done:
+		return "", errors.New("file: already ended")
+	case w.failed != nil:
+		return "", w.failed
+	case ctx.Err() != nil:
+		return "", ctx.Err()
+	case w.size >= 0 && w.n != w.size:
+		return "", fmt.Errorf("file: %d bytes written, %d announced", w.n, w.size)
+	}
+	if w.thin {
+		if err := w.f.Truncate(w.n); err != nil {
+			return "", translate(err)
+		}
+	}
+	if err := w.f.Sync(); err != nil {
+		w.failed = translate(err) // after a failed sync nothing is known of the bytes
+		return "", w.failed
+	}
+	if err := w.d.root.Link(w.temp, w.key); err != nil {
+		return "", translate(err)
+	}
+	w.done = true
+	err := errors.Join(w.f.Close(), w.d.root.Remove(w.temp), w.d.sync())
+	return w.Locator(), translate(err)
+}
+
+// Cancel removes the temporary.
+func (w *writer) Cancel() error {
+	if w.done {
+		return nil
+	}
+	w.done = true
+	err := w.f.Close()
+	if rerr := w.d.root.Remove(w.temp); rerr != nil && !errors.Is(rerr, syscall.ENOENT) {
+		err = errors.Join(err, rerr)
+	}
+	return translate(err)
+}

@@ -1,0 +1,103 @@
+package backends
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+// Retries says how often a call that found the store away is tried again.
+type Retries struct {
+	Max     int           // further tries; 0: none
+	Initial time.Duration // before the first of them; 0: 100 ms; doubled each time, with jitter
+}
+
+// Retry tries Open, Stat and Delete again when they found the store away, and
+// opens a broken read again at the byte where it stood, but only with a
+// validator: without one the second half could be of another version.
+func Retry(s Store, r Retries) Store {
+	if r.Max <= 0 {
+		return s
+	}
+	if r.Initial <= 0 {
+		r.Initial = 100 * time.Millisecond
+	}
+	return retried{s, r}
+}
+
+type retried struct {
+	Store
+	r Retries
+}
+
+// try runs fn until it ends with something else than ErrUnavailable.
+func try[T any](ctx context.Context, r Retries, fn func() (T, error)) (T, error) {
+	b := backoff.NewExponentialBackOff()
+	b.InitialInterval = r.Initial
+	return backoff.Retry(ctx, func() (T, error) {
+		v, err := fn()
+		if err != nil && !errors.Is(err, ErrUnavailable) {
+			return v, backoff.Permanent(err)
+		}
+		return v, err
+	}, backoff.WithBackOff(b), backoff.WithMaxTries(uint(r.Max)+1))
+}
+
+func (s retried) Stat(ctx context.Context, at Locator) (Info, error) {
+	return try(ctx, s.r, func() (Info, error) { return s.Store.Stat(ctx, at) })
+}
+
+func (s retried) Delete(ctx context.Context, at Locator) error {
+	first := true
+	_, err := try(ctx, s.r, func() (struct{}, error) {
+		err := s.Store.Delete(ctx, at)
+		if !first && errors.Is(err, ErrNotFound) {
+			err = nil // an earlier try had done it although it seemed to fail
+		}
+		first = false
+		return struct{}{}, err
+	})
+	return err
+}
+
+func (s retried) Open(ctx context.Context, at Locator, validator string, off, n int64) (io.ReadCloser, error) {
+	open := func(off, n int64) (io.ReadCloser, error) {
+		return try(ctx, s.r, func() (io.ReadCloser, error) { return s.Store.Open(ctx, at, validator, off, n) })
+	}
+	r, err := open(off, n)
+	if err != nil || validator == "" || !s.Caps().Ranged {
+		return r, err
+	}
+	return &resuming{ReadCloser: r, open: open, off: off, left: n, tries: s.r.Max}, nil
+}
+
+// resuming is a read that survives broken connections. left is -1 where all that
+// follows was asked for.
+type resuming struct {
+	io.ReadCloser
+	open      func(off, n int64) (io.ReadCloser, error)
+	off, left int64
+	tries     int
+}
+
+func (r *resuming) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	r.off += int64(n)
+	if r.left >= 0 {
+		r.left -= int64(n)
+	}
+	if err == nil || r.tries == 0 || !errors.Is(err, ErrUnavailable) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return n, err
+	}
+	r.tries--
+	next, oerr := r.open(r.off, r.left)
+	if oerr != nil {
+		return n, err
+	}
+	r.ReadCloser.Close()
+	r.ReadCloser = next
+	return n, nil
+}
