@@ -1,0 +1,159 @@
+package policy
+
+import (
+	"strings"
+	"testing"
+)
+
+func creds(project string, roles ...string) Credentials {
+	return Credentials{UserID: "u", ProjectID: project, Roles: roles}
+}
+
+func TestTheLanguage(t *testing.T) {
+	c := Credentials{UserID: "u", ProjectID: "p", Roles: []string{"member", "reader"}}
+	target := Target{"project_id": "p", "other": "q", "visibility": "public", "empty": ""}
+	for rule, want := range map[string]bool{
+		"":                           true,
+		"  ":                         true,
+		"@":                          true,
+		"!":                          false,
+		"not !":                      true,
+		"NOT @":                      false,
+		"role:member":                true,
+		"role:MEMBER":                true,
+		"role:admin":                 false,
+		"role:admin or role:member":  true,
+		"role:admin and role:member": false,
+		"role:member or role:admin and role:nobody":     true,
+		"(role:member or role:admin) and role:nobody":   false,
+		"not role:admin and role:member":                true,
+		"not (role:admin or role:member)":               false,
+		"project_id:%(project_id)s":                     true,
+		"project_id:%(other)s":                          false,
+		"project_id:%(missing)s":                        false,
+		"not project_id:%(missing)s":                    true,
+		"project_id:p":                                  true,
+		"tenant:%(project_id)s":                         true,
+		"user_id:u":                                     true,
+		"domain_id:%(empty)s":                           false,
+		"'public':%(visibility)s":                       true,
+		"\"private\":%(visibility)s":                    false,
+		"'a b':%(visibility)s":                          false,
+		"unknown_kind:x":                                false,
+		"(role:member)":                                 true,
+		"((role:member))":                               true,
+		"( role:member and project_id:%(project_id)s )": true,
+		"roles:reader":                                  true,
+		"is_admin:True":                                 false,
+		"rule:loop":                                     false,
+		"rule:nowhere":                                  false,
+	} {
+		e, err := New(map[string]string{"r": rule, "loop": "rule:pool", "pool": "rule:loop"}, nil)
+		if err != nil {
+			t.Errorf("%q: %v", rule, err)
+			continue
+		}
+		if got := e.Allows("r", c, target); got != want {
+			t.Errorf("%q: got %v", rule, got)
+		}
+	}
+}
+
+func TestWhatIsNotARule(t *testing.T) {
+	for _, rule := range []string{
+		"(", ")", "role:a)", "(role:a", "and", "or role:a", "role:a or", "role:a role:b", "not", "role", ":x", "'a", "'a'", "http://x/",
+		strings.Repeat("(", 100) + "@" + strings.Repeat(")", 100), strings.Repeat("not ", 100) + "@", strings.Repeat("@ or ", 10000) + "@",
+	} {
+		if _, err := Parse(rule); err == nil {
+			t.Errorf("%.40q is taken", rule)
+		}
+	}
+}
+
+func TestNobodyOwnsWhatHasNoOwner(t *testing.T) {
+	e, err := New(Defaults(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.Allows("modify_image", creds("", "member"), Target{"project_id": ""}) {
+		t.Error("a caller without project may modify an image without owner")
+	}
+}
+
+// Who may do what, as a table: a(dmin), m(ember of the owner), r(eader of the
+// owner), o(ther project's member), O(ther's reader), s(ervice), by visibility.
+func TestTheDefaults(t *testing.T) {
+	e, err := New(Defaults(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	who := map[byte]Credentials{
+		'a': creds("x", "admin"), 'm': creds("p", "member"), 'r': creds("p", "reader"),
+		'o': creds("q", "member"), 'O': creds("q", "reader"), 's': creds("svc", "service"),
+	}
+	for _, c := range []struct{ rule, visibility, want string }{
+		{"get_image", "private", "ar"}, {"get_image", "public", "arO"}, {"get_image", "shared", "arO"}, {"get_image", "community", "arO"},
+		{"download_image", "private", "am"}, {"download_image", "public", "amo"},
+		{"get_images", "private", "ar"},
+		{"add_image", "private", "am"}, {"delete_image", "public", "am"}, {"modify_image", "public", "am"}, {"upload_image", "private", "am"},
+		{"publicize_image", "private", "a"}, {"communitize_image", "private", "am"}, {"deactivate", "private", "am"},
+		{"copy_image", "private", "a"}, {"fetch_image_location", "private", "as"}, {"stores_info_detail", "private", "as"},
+		{"add_image_location", "private", "ams"}, {"tasks_api_access", "private", "a"}, {"metadef_admin", "private", "a"},
+		{"get_metadef_namespace", "public", "arO"}, {"add_metadef_tags", "public", "a"}, {"get_member", "shared", "ar"},
+		{"get_task", "private", "amroOs"}, {"nothing_of_the_kind", "public", ""},
+	} {
+		target := Target{"project_id": "p", "owner": "p", "visibility": c.visibility}
+		for _, k := range []byte("amroOs") {
+			if got, want := e.Allows(c.rule, who[k], target), strings.IndexByte(c.want, k) >= 0; got != want {
+				t.Errorf("%s of a %s image by %c: got %v", c.rule, c.visibility, k, got)
+			}
+		}
+	}
+	system := who['a']
+	system.SystemScope = true
+	if e.Allows("get_image", system, Target{"project_id": "p"}) {
+		t.Error("a system-scoped token passes")
+	}
+	if !e.Allows("modify_member", creds("q", "member"), Target{"member_id": "q"}) || e.Allows("modify_member", creds("p", "member"), Target{"member_id": "q"}) {
+		t.Error("a share is accepted by the wrong project")
+	}
+}
+
+func TestAnOverrideReplacesADefault(t *testing.T) {
+	e, err := New(Defaults(), map[string]string{"publicize_image": "rule:trusted", "trusted": "role:publisher"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !e.Allows("publicize_image", creds("p", "publisher"), nil) || e.Allows("publicize_image", creds("p", "admin"), nil) {
+		t.Error("it does not")
+	}
+	if _, err := New(Defaults(), map[string]string{"get_image": "role:"}); err != nil {
+		t.Error(err)
+	}
+	if _, err := New(Defaults(), map[string]string{"get_image": "("}); err == nil || !strings.Contains(err.Error(), "get_image") {
+		t.Errorf("a broken override: %v", err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, rule := range Defaults() {
+		f.Add(rule)
+	}
+	for _, rule := range []string{"", "@", "!", "not not @", "((@))", "'a b':%(c)s", "a:%(b", "role:%(x)s or (", "\"", "'':''", "%(a)s:%(b)s"} {
+		f.Add(rule)
+	}
+	f.Fuzz(func(t *testing.T, rule string) {
+		c, err := Parse(rule)
+		if err != nil {
+			return
+		}
+		e := &Engine{rules: map[string]Check{"r": c}}
+		got := e.Allows("r", Credentials{}, nil)
+		// An opposite holds where the rule does not, unless it no longer parses for depth.
+		if n, err := Parse("not (" + rule + ")"); err == nil && strings.TrimSpace(rule) != "" {
+			if (&Engine{rules: map[string]Check{"r": n}}).Allows("r", Credentials{}, nil) == got && !strings.Contains(rule, "rule:") {
+				t.Errorf("%q and its opposite are both %v", rule, got)
+			}
+		}
+	})
+}
