@@ -1,0 +1,124 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+
+	"glimpse/registry"
+	"glimpse/registry/image"
+)
+
+// Fail ends the attempt.
+func (db *DB) Fail(ctx context.Context, token string, clean bool) error {
+	err := db.underLock(ctx, "fail upload", token, func(tx *sql.Tx, a attempt, old *record) error {
+		next := registry.UploadFailed
+		if clean {
+			next = registry.UploadClean
+		}
+		switch a.State {
+		case registry.UploadLive:
+			return db.end(ctx, tx, a, old, next)
+		case registry.UploadFailed:
+			return db.setState(ctx, tx, a, next)
+		case registry.UploadDone:
+			if clean && a.imageGone {
+				return db.setState(ctx, tx, a, next)
+			}
+		}
+		return nil
+	})
+	if image.KindOf(err) == image.Gone { // purged with its image
+		return nil
+	}
+	return err
+}
+
+// end makes a live attempt over, and the image queued again if it still waits
+// for this attempt.
+func (db *DB) end(ctx context.Context, tx *sql.Tx, a attempt, old *record, next registry.UploadState) error {
+	if err := db.setState(ctx, tx, a, next); err != nil {
+		return err
+	}
+	if old == nil || old.Status != image.Saving || !a.newest {
+		return nil
+	}
+	_, err := db.change(ctx, tx, old, func(m *image.Image) error { return m.SetStatus(image.Queued) })
+	return err
+}
+
+func (db *DB) setState(ctx context.Context, tx *sql.Tx, a attempt, next registry.UploadState) error {
+	_, err := exec(ctx, tx, "UPDATE glimpse_uploads SET state = ? WHERE token = ? AND state = ?", string(next), a.Token, string(a.State))
+	return err
+}
+
+// Lapsed returns the attempts that a reaper should look at. The grace is one
+// lease.
+func (db *DB) Lapsed(ctx context.Context, n int) ([]registry.Upload, error) {
+	defer db.observe("lapsed uploads")()
+	all, err := db.lapsed(ctx, n)
+	return all, db.wrap(ctx, "lapsed uploads", err)
+}
+
+func (db *DB) lapsed(ctx context.Context, n int) ([]registry.Upload, error) {
+	// A done attempt whose image is pending_delete keeps its bytes.
+	rows, err := db.pool.QueryContext(ctx, "SELECT "+uploadColumns+" FROM glimpse_uploads u LEFT JOIN images i ON i.id = u.image_id"+
+		" WHERE (u.state = 'live' AND u.lease_until < "+db.d.now()+" - ?) OR u.state = 'failed'"+
+		" OR (u.state = 'done' AND (i.id IS NULL OR i.deleted = 1 AND i.status <> 'pending_delete')) ORDER BY u.id LIMIT ?",
+		db.cfg.UploadLease.Microseconds(), max(n, 0))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []registry.Upload
+	for rows.Next() {
+		c := make([]cell, 8)
+		if err := scan(rows, c); err != nil {
+			return nil, err
+		}
+		all = append(all, upload(c))
+	}
+	return all, rows.Err()
+}
+
+// Reap decides about one attempt. An attempt that noted no locator never wrote a
+// byte: it is clean at once and there is nothing to delete.
+func (db *DB) Reap(ctx context.Context, token string) (deletable bool, err error) {
+	err = db.underLock(ctx, "reap upload", token, func(tx *sql.Tx, a attempt, old *record) error {
+		deletable = false
+		switch a.State {
+		case registry.UploadLive:
+			if !a.lapsed {
+				return nil
+			}
+			if err := db.end(ctx, tx, a, old, registry.UploadFailed); err != nil {
+				return err
+			}
+			a.State = registry.UploadFailed
+		case registry.UploadDone:
+			if !a.imageGone || a.bytesWanted {
+				return nil
+			}
+		case registry.UploadClean:
+			return nil
+		}
+		if a.Locator == "" {
+			return db.setState(ctx, tx, a, registry.UploadClean)
+		}
+		named, err := named(ctx, tx, a.Locator)
+		deletable = err == nil && !named
+		return err
+	})
+	if image.KindOf(err) == image.Gone {
+		return false, nil
+	}
+	return deletable, err
+}
+
+// named says whether a location that still matters names the URL: a live one,
+// or one whose bytes a scrubber is to delete later and may yet be asked to
+// restore.
+func named(ctx context.Context, tx *sql.Tx, url image.Secret) (bool, error) {
+	var n int
+	err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM image_locations WHERE value = ? AND (deleted = 0 OR status = 'pending_delete')", url.Reveal()).Scan(&n)
+	return n > 0, err
+}
