@@ -1,0 +1,51 @@
+// Package cachestore is the byte plane of one node: a memory tier and a disk
+// tier of chunks, the fills that bring chunks in, and the readers that send them
+// to clients and peers.
+//
+// The path of a read:
+//
+//	client ── Level.Open ──> reader ── look ──┬─ memory: pin ──────> write(2) out of the slab, or a private copy
+//	                           │              ├─ zeros ────────────> one shared page of zeros
+//	                  read-ahead window       ├─ disk: open ───────> checked 64 KiB at a time, or sendfile
+//	                           │              └─ none: join or start a fill
+//	                           v                             │
+//	       levels: client ──> zone ──> home ──> origin     run: one stream, one slab a chunk
+//	       (levels of one store share the                    │   watermark: readers follow
+//	       fills of the outermost of them)                   v
+//	                                        digest right? ── no ──> refill into a second slab, compare
+//	                                                │ yes
+//	                                                v
+//	                     memory index ── write-behind ──> disk tier
+//
+// What holds:
+//
+//   - Slabs are the only bulk memory. Their number is fixed. Who finds none waits
+//     in the order of asking (pool.go, grant.go), never beside the queue.
+//   - One fill at a time for a chunk, however many want it. It takes its slab
+//     before it asks its source, and never waits for a slab while holding one. It
+//     runs on the store's context: the reader who began it may leave.
+//   - No byte of the last 64 KiB that a response wants of a chunk (an eighth of a
+//     small chunk) is sent before the chunk's digest is right. A response that
+//     can't be completed right ends with an error.
+//   - The error of a fill reaches all who wait for it and nobody later.
+//   - A reader holds no slab while it waits for its client, but for at most a
+//     quarter of all slabs that are sent from directly (memory.send). What a pool
+//     waiter takes from others is thus theirs only for the length of a copy.
+//   - At most half of the slabs wait for the disk. A fill takes its place among
+//     them with its slab, so fills slow down to the disk; a full, failing or
+//     stalled disk lifts the bound, and what it didn't take is counted (NotKept).
+//
+// What may be lost: anything, at any time, but never silently wrong. Observed
+// digests and zero marks without a disk tier are forgotten when the ledger is
+// full. Bytes in memory are gone with the process. A chunk that an upload kept
+// may be evicted before Publish. Without a manifest, "right" means: the digest
+// that was observed first, and the length.
+//
+// Read-ahead joins the fills that it began, but does not pin what they brought;
+// a reader that comes late finds it on disk or asks for it again.
+//
+// Locks, outer before inner; no I/O under any of them:
+//
+//	Store.names -> Level.mu -> Store.mu -> run.mu -> pool.mu -> memory.polMu -> shard.mu -> entry.mu
+//	ledger.mu, health.mu, writer.mu and reader.mu are innermost: nothing is locked under them.
+package cachestore
