@@ -7,66 +7,39 @@ import (
 
 // Check is a parsed rule.
 type Check interface {
-	allows(e *Engine, c Credentials, t Target, depth int) bool
+	allows(q *question) bool
 }
 
 type always bool
 
-func (a always) allows(*Engine, Credentials, Target, int) bool { return bool(a) }
+func (a always) allows(*question) bool { return bool(a) }
 
 type anyOf []Check
 
-func (cs anyOf) allows(e *Engine, c Credentials, t Target, depth int) bool {
-	return slices.ContainsFunc(cs, func(x Check) bool { return x.allows(e, c, t, depth) })
+func (cs anyOf) allows(q *question) bool {
+	return slices.ContainsFunc(cs, func(x Check) bool { return q.ask(x) })
 }
 
 type allOf []Check
 
-func (cs allOf) allows(e *Engine, c Credentials, t Target, depth int) bool {
-	return !slices.ContainsFunc(cs, func(x Check) bool { return !x.allows(e, c, t, depth) })
+func (cs allOf) allows(q *question) bool {
+	return !slices.ContainsFunc(cs, func(x Check) bool { return !q.ask(x) })
 }
 
 type negation struct{ of Check }
 
-func (n negation) allows(e *Engine, c Credentials, t Target, depth int) bool {
-	return !n.of.allows(e, c, t, depth)
-}
+func (n negation) allows(q *question) bool { return !q.ask(n.of) }
 
 // ruleRef is the check of another rule.
 type ruleRef string
 
-func (r ruleRef) allows(e *Engine, c Credentials, t Target, depth int) bool {
-	return e.allows(string(r), c, t, depth+1)
-}
-
-// template is a text with %(name)s in it.
-type template struct {
-	before, name, after string // name "": the text is before
-}
-
-func newTemplate(s string) template {
-	before, rest, ok := strings.Cut(s, "%(")
-	name, after, closed := strings.Cut(rest, ")s")
-	if !ok || !closed || name == "" {
-		return template{before: s}
-	}
-	return template{before, name, after}
-}
-
-// fill returns false where the target has no such name.
-func (t template) fill(target Target) (string, bool) {
-	if t.name == "" {
-		return t.before, true
-	}
-	v, ok := target[t.name]
-	return t.before + v + t.after, ok
-}
+func (r ruleRef) allows(q *question) bool { return q.rule(string(r)) }
 
 type roleCheck struct{ match template }
 
-func (r roleCheck) allows(_ *Engine, c Credentials, t Target, _ int) bool {
-	want, ok := r.match.fill(t)
-	return ok && slices.ContainsFunc(c.Roles, func(have string) bool { return strings.EqualFold(have, want) })
+func (r roleCheck) allows(q *question) bool {
+	want, ok := r.match.fill(q.target)
+	return ok && slices.ContainsFunc(q.creds.Roles, func(have string) bool { return strings.EqualFold(have, want) })
 }
 
 // comparison compares a credential, or a literal in quotes, with the match.
@@ -75,15 +48,15 @@ type comparison struct {
 	match template
 }
 
-func (k comparison) allows(_ *Engine, c Credentials, t Target, _ int) bool {
-	want, ok := k.match.fill(t)
+func (k comparison) allows(q *question) bool {
+	want, ok := k.match.fill(q.target)
 	if !ok {
 		return false
 	}
 	if lit, quoted := literal(k.left); quoted {
 		return lit == want
 	}
-	values, ok := c.values(k.left)
+	values, ok := q.creds.values(k.left)
 	return ok && slices.Contains(values, want)
 }
 

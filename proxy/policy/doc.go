@@ -2,6 +2,7 @@
 // checked against the caller's credentials and the thing acted upon. It is pure:
 // no files, no clock, the standard library only.
 //
-// What holds: a rule that is not defined, or can't be parsed, or refers to
-// itself, refuses. What may be lost: nothing, there is no state.
+// What holds: rules that refer to themselves or take too many steps refuse, also
+// under a "not"; a rule that is not defined refuses; rules that can't be parsed
+// make no engine. What may be lost: nothing, there is no state.
 package policy

@@ -19,13 +19,15 @@ const (
 //	factor = "not" factor | "(" expr ")" | check
 //	check = "@" | "!" | kind ":" match
 //
-// The empty rule allows. "and" binds tighter than "or"; words may be written in
-// any case. A match may hold %(name)s, which is taken from the target.
+// The empty rule allows; one of white space alone is an error, as what remains of
+// an edit that went wrong. "and" binds tighter than "or"; words may be written in
+// any case. A match may hold %(name)s, which is taken from the target,
+// and %% for a percent sign.
 func Parse(rule string) (Check, error) {
 	if len(rule) > maxRule {
 		return nil, fmt.Errorf("policy: a rule of %d bytes", len(rule))
 	}
-	if strings.TrimSpace(rule) == "" {
+	if rule == "" {
 		return always(true), nil
 	}
 	toks, err := tokens(rule)
@@ -185,13 +187,18 @@ func check(s string) (Check, error) {
 	if !ok || kind == "" {
 		return nil, fmt.Errorf("%q is not a check", s)
 	}
-	switch kind {
-	case "rule":
+	if kind == "rule" {
 		return ruleRef(match), nil
+	}
+	text, err := parseTemplate(match)
+	if err != nil {
+		return nil, err
+	}
+	switch kind {
 	case "role":
-		return roleCheck{match: newTemplate(match)}, nil
+		return roleCheck{match: text}, nil
 	case "http", "https":
 		return nil, fmt.Errorf("checks of kind %s are not supported", kind)
 	}
-	return comparison{left: kind, match: newTemplate(match)}, nil
+	return comparison{left: kind, match: text}, nil
 }

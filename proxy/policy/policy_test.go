@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -14,7 +15,6 @@ func TestTheLanguage(t *testing.T) {
 	target := Target{"project_id": "p", "other": "q", "visibility": "public", "empty": ""}
 	for rule, want := range map[string]bool{
 		"":                           true,
-		"  ":                         true,
 		"@":                          true,
 		"!":                          false,
 		"not !":                      true,
@@ -39,6 +39,17 @@ func TestTheLanguage(t *testing.T) {
 		"'public':%(visibility)s":                       true,
 		"\"private\":%(visibility)s":                    false,
 		"'a b':%(visibility)s":                          false,
+		"'p-q':%(project_id)s-%(other)s":                true,
+		"'p-p':%(project_id)s-%(other)s":                false,
+		"'p-':%(project_id)s-%(missing)s":               false,
+		"'100%':100%%":                                  true,
+		"'%p%':%%%(project_id)s%%":                      true,
+		"not rule:loop":                                 false,
+		"@ and not rule:loop":                           false,
+		"not not rule:loop":                             false,
+		"not rule:self":                                 false,
+		"rule:wide":                                     false,
+		"not rule:wide":                                 false,
 		"unknown_kind:x":                                false,
 		"(role:member)":                                 true,
 		"((role:member))":                               true,
@@ -48,7 +59,11 @@ func TestTheLanguage(t *testing.T) {
 		"rule:loop":                                     false,
 		"rule:nowhere":                                  false,
 	} {
-		e, err := New(map[string]string{"r": rule, "loop": "rule:pool", "pool": "rule:loop"}, nil)
+		rules := map[string]string{"r": rule, "loop": "rule:pool", "pool": "rule:loop", "self": "not rule:self", "wide": "rule:w0", "w20": "!"}
+		for i := range 20 { // a million steps, were they not counted
+			rules[fmt.Sprint("w", i)] = fmt.Sprintf("rule:w%d or rule:w%d", i+1, i+1)
+		}
+		e, err := New(rules, nil)
 		if err != nil {
 			t.Errorf("%q: %v", rule, err)
 			continue
@@ -61,6 +76,7 @@ func TestTheLanguage(t *testing.T) {
 
 func TestWhatIsNotARule(t *testing.T) {
 	for _, rule := range []string{
+		" ", "\t\n", "role:%", "role:a%b", "role:%(a)d", "a:%(b", "a:%()s",
 		"(", ")", "role:a)", "(role:a", "and", "or role:a", "role:a or", "role:a role:b", "not", "role", ":x", "'a", "'a'", "http://x/",
 		strings.Repeat("(", 100) + "@" + strings.Repeat(")", 100), strings.Repeat("not ", 100) + "@", strings.Repeat("@ or ", 10000) + "@",
 	} {
@@ -135,16 +151,40 @@ func TestAnOverrideReplacesADefault(t *testing.T) {
 	}
 }
 
+func TestAnOperatorsDefaultStandsForWhatIsNotDefined(t *testing.T) {
+	for _, c := range []struct {
+		overrides map[string]string
+		want      bool
+	}{
+		{nil, false}, // the default named "default" lets everybody in
+		{map[string]string{"default": "role:member"}, true},
+		{map[string]string{"default": "role:admin"}, false},
+		{map[string]string{"default": ""}, true},
+		{map[string]string{"default": "rule:another_unknown"}, false}, // a circle
+	} {
+		e, err := New(Defaults(), c.overrides)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := e.Allows("nothing_of_the_kind", creds("p", "member"), nil); got != c.want {
+			t.Errorf("%v: got %v", c.overrides, got)
+		}
+		if e.Allows("delete_image_location", creds("p", "member"), nil) {
+			t.Errorf("%v: a rule that is defined is replaced", c.overrides)
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	for _, rule := range Defaults() {
 		f.Add(rule)
 	}
-	for _, rule := range []string{"", "@", "!", "not not @", "((@))", "'a b':%(c)s", "a:%(b", "role:%(x)s or (", "\"", "'':''", "%(a)s:%(b)s"} {
+	for _, rule := range []string{"", "@", "!", "not not @", "((@))", "'a b':%(c)s", "a:%(b", "role:%(x)s or (", "\"", "'':''", "%(a)s:%(b)s", "a:%(b)s%%%(c)s", " "} {
 		f.Add(rule)
 	}
 	f.Fuzz(func(t *testing.T, rule string) {
 		c, err := Parse(rule)
-		if err != nil {
+		if err != nil || len(rule) > maxSteps { // a longer one may run out of steps, and then refuses with its opposite
 			return
 		}
 		e := &Engine{rules: map[string]Check{"r": c}}

@@ -1,0 +1,47 @@
+// Command glimpse is an OpenStack Image service built as an edge cache: one
+// binary that serves the Image API, keeps image bytes in a verified memory and
+// disk cache, and reads and writes the origin stores and the database that a
+// Glance already has.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/alecthomas/kong"
+)
+
+// version is set by the build.
+var version = "devel"
+
+type cli struct {
+	Serve   serveCmd   `cmd:"" help:"Run a node."`
+	DB      dbCmd      `cmd:"" name:"db" help:"The database: create, inspect, index, or take Glimpse out of it again."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// configFlags choose the configuration; every command has them.
+type configFlags struct {
+	Config string   `help:"Configuration file; without one a node runs on embedded defaults." type:"existingfile" env:"GLIMPSE_CONFIG" placeholder:"FILE"`
+	Set    []string `help:"Override one key, as in --set listen.api=127.0.0.1:9393." sep:"none" placeholder:"KEY=VALUE"`
+}
+
+type versionCmd struct{}
+
+func (versionCmd) Run(out io.Writer) error {
+	_, err := fmt.Fprintln(out, "glimpse", version)
+	return err
+}
+
+func main() {
+	var c cli
+	k := kong.Parse(&c, kong.Name("glimpse"), kong.UsageOnError(),
+		kong.Description("An OpenStack Image service that caches: one copy out of the origin, however many ask."),
+		kong.BindTo(context.Background(), (*context.Context)(nil)), kong.BindTo(os.Stdout, (*io.Writer)(nil)))
+	if err := k.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "glimpse:", err)
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"glimpse/cmd/glimpse/config"
+	"glimpse/proxy"
+	"glimpse/registry"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// reapEvery is how often lapsed uploads are looked for.
+const reapEvery = 30 * time.Second
+
+// closeTimeout bounds what a node does after its last transfer: writing chunks
+// behind, syncing the cache's file system.
+const closeTimeout = time.Minute
+
+// node is a running Glimpse. Its parts are closed in the reverse order of their
+// making: listeners first, the database last, so that nothing is used after it is
+// closed.
+type node struct {
+	config   config.Config
+	log      *slog.Logger
+	closers  []func(context.Context) error
+	draining atomic.Bool
+	ready    func(context.Context) error
+
+	proxy    *proxy.Server
+	ops      *opsServer
+	reaper   *registry.Reaper
+	api, tls net.Listener
+}
+
+func (n *node) onClose(fn func(context.Context) error) { n.closers = append(n.closers, fn) }
+
+func (n *node) close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	var errs []error
+	for _, fn := range slices.Backward(n.closers) {
+		errs = append(errs, fn(ctx))
+	}
+	n.closers = nil
+	return errors.Join(errs...)
+}
+
+// readiness is what /readyz answers.
+func (n *node) readiness(ctx context.Context) error {
+	if n.draining.Load() {
+		return errors.New("draining")
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if err := n.ready(ctx); err != nil {
+		return errors.New("the registry does not answer")
+	}
+	return nil
+}
+
+// run serves until drain ends; then running transfers have until the grace is
+// over or cut ends.
+func (n *node) run(drain, cut context.Context) error {
+	services, stopServices := context.WithCancel(context.WithoutCancel(drain))
+	defer stopServices()
+	var g errgroup.Group
+	failed := make(chan error, 4)
+	serve := func(fn func() error) {
+		g.Go(func() error {
+			err := fn()
+			if err != nil {
+				failed <- err
+			}
+			return err
+		})
+	}
+	serve(n.ops.serve)
+	serve(func() error { return n.proxy.Serve(n.api) })
+	if n.tls != nil {
+		serve(func() error { return n.proxy.Serve(n.tls) })
+	}
+	g.Go(func() error {
+		registry.Run(services, "reaper", reapEvery, n.reaper.Pass, n.log)
+		return nil
+	})
+
+	var err error
+	select {
+	case <-drain.Done():
+		n.log.Info("draining: running transfers may finish", "grace", n.config.Limits.ShutdownGrace)
+	case err = <-failed:
+	}
+	n.draining.Store(true)
+	grace, cancel := context.WithTimeout(cut, n.config.Limits.ShutdownGrace)
+	defer cancel()
+	if derr := n.proxy.Drain(grace); derr != nil {
+		n.log.Warn("transfers were cut", "error", derr)
+	}
+	stopServices()
+	err = errors.Join(err, n.close(cut), g.Wait())
+	n.log.Info("stopped")
+	return err
+}

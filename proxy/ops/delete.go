@@ -1,0 +1,69 @@
+package ops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"glimpse/backends"
+	"glimpse/registry/image"
+)
+
+// Delete removes the record, then the bytes. The caller has checked who may. An
+// upload under way finds its image gone and cleans up after itself. Bytes that
+// can't be removed now are found by the reaper where an upload of ours made them;
+// of others the log tells.
+func (s *Service) Delete(ctx context.Context, m image.Image) error {
+	gone, err := s.cfg.Registry.Update(ctx, m.ID, func(m *image.Image) error {
+		if m.Protected {
+			return image.Errorf(image.Forbidden, "Image %s is protected and cannot be deleted.", m.ID)
+		}
+		return m.SetStatus(image.Deleted)
+	})
+	if err != nil {
+		return err
+	}
+	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+	defer cancel()
+	for _, l := range gone.Locations {
+		s.forget(after, gone, l)
+	}
+	return nil
+}
+
+// forget removes what a deleted image's location holds, unless another image
+// names the same bytes.
+func (s *Service) forget(ctx context.Context, m image.Image, l image.Location) {
+	if t, err := s.target(ctx, m, l); err == nil && !t.object.Key.Content() {
+		s.cfg.Cache.Drop(t.object.Key) // content keys may be shared: they age
+	}
+	s.known.forget(l.ID)
+	st := s.storeOf(l)
+	if st == nil || st.ReadOnly || st.Backend.Caps().ReadOnly {
+		return
+	}
+	named, err := s.cfg.Registry.Named(ctx, l.URL)
+	if err == nil && !named {
+		err = s.remove(ctx, st, backends.Locator(l.URL.Reveal()))
+	}
+	if err != nil {
+		s.cfg.Log.Error("the bytes of a deleted image could not be removed", "image", m.ID, "store", st.ID, "error", err)
+	}
+}
+
+// remove deletes an object; one that is not there is no error.
+func (s *Service) remove(ctx context.Context, st *Store, at backends.Locator) error {
+	if err := st.Backend.Delete(ctx, at); err != nil && !errors.Is(err, backends.ErrNotFound) {
+		return err
+	}
+	return nil
+}
+
+// DeleteLocator removes the bytes at a locator that the reaper found unused.
+func (s *Service) DeleteLocator(ctx context.Context, store string, at image.Secret) error {
+	st := s.stores[store]
+	if st == nil {
+		return fmt.Errorf("ops: there is no store %q", store)
+	}
+	return s.remove(ctx, st, backends.Locator(at.Reveal()))
+}

@@ -1,0 +1,205 @@
+package ops
+
+import (
+	"context"
+	"errors"
+	"hash"
+	"io"
+	"sync"
+
+	"glimpse/cachestore/chunk"
+	"glimpse/proxy/ops/inspect"
+	"glimpse/registry/image"
+
+	"golang.org/x/sync/errgroup"
+	"lukechampine.com/blake3"
+)
+
+// ahead is how many chunks the body may be ahead of the slowest consumer.
+const ahead = 2
+
+// received is what was learned about a body.
+type received struct {
+	size      int64
+	md5, hash string
+	manifest  [][]byte
+	format    inspect.Result
+	virtual   *int64
+}
+
+// block is one chunk on its way through the consumers.
+type block struct {
+	index  int
+	buf    chunk.Buffer
+	data   []byte
+	digest chunk.Digest
+	zero   bool
+	users  sync.WaitGroup // consumers that still read data
+}
+
+// receive reads the body once. Each consumer has a goroutine of its own and reads
+// the same buffers; when all have done with one it goes to the cache.
+func (a *attempt) receive(ctx context.Context) (received, error) {
+	p := newPipeline(a)
+	g, ctx := errgroup.WithContext(ctx)
+	for i, c := range p.consumers {
+		g.Go(func() error { return p.consume(p.in[i], c) })
+	}
+	g.Go(func() error { return p.finish(a.keep) })
+	g.Go(func() error {
+		defer p.end()
+		return p.read(ctx, a)
+	})
+	err := g.Wait()
+	if err == nil && a.u.Announced >= 0 && p.size != a.u.Announced {
+		err = image.Errorf(image.Invalid, "The body has %d bytes, %d were announced.", p.size, a.u.Announced)
+	}
+	if err != nil {
+		return received{}, err
+	}
+	return p.result(), nil
+}
+
+// pipeline is the consumers and the channels to them.
+type pipeline struct {
+	chunk     int64
+	consumers []func(*block) error
+	in        []chan *block
+	done      chan *block // in order, to the one who waits for all consumers
+
+	size     int64
+	md5, sum hash.Hash
+	manifest []chunk.Segment
+	inspect  *inspect.Inspector
+}
+
+func newPipeline(a *attempt) *pipeline {
+	p := &pipeline{
+		chunk: a.s.cfg.Geometry.Chunk, md5: hashes["md5"](), sum: hashes[a.s.cfg.HashAlgo](), inspect: inspect.New(),
+		done: make(chan *block, ahead),
+	}
+	p.consumers = []func(*block) error{
+		func(b *block) error { _, err := p.md5.Write(b.data); return err },
+		func(b *block) error { _, err := p.sum.Write(b.data); return err },
+		func(b *block) error { p.digest(b); _, err := p.inspect.Write(b.data); return err },
+		func(b *block) error {
+			if _, err := a.out.Write(b.data); err != nil {
+				return writeError(err)
+			}
+			return nil
+		},
+	}
+	for range p.consumers {
+		p.in = append(p.in, make(chan *block, ahead))
+	}
+	return p
+}
+
+// digest notes the chunk in the manifest.
+func (p *pipeline) digest(b *block) {
+	seg, i := b.index/chunk.SegmentChunks, b.index%chunk.SegmentChunks
+	if seg == len(p.manifest) {
+		p.manifest = append(p.manifest, chunk.NewSegment(chunk.SegmentChunks))
+	}
+	if b.zero = chunk.IsZero(b.data); b.zero {
+		p.manifest[seg].SetZero(i)
+		return
+	}
+	b.digest = blake3.Sum256(b.data)
+	p.manifest[seg].Set(i, b.digest)
+}
+
+// consume runs one consumer over all blocks. After its error it goes on taking
+// blocks, so that nobody waits for it.
+func (p *pipeline) consume(in <-chan *block, fn func(*block) error) (err error) {
+	for b := range in {
+		if err == nil {
+			err = fn(b)
+		}
+		b.users.Done()
+	}
+	return err
+}
+
+// finish hands each block to the cache when the consumers are through with it.
+func (p *pipeline) finish(keep chunk.Writer) error {
+	for b := range p.done {
+		b.users.Wait()
+		keep.Keep(b.index, b.buf, len(b.data), b.digest, b.zero)
+	}
+	return nil
+}
+
+// end tells everybody that no more blocks come.
+func (p *pipeline) end() {
+	for _, c := range p.in {
+		close(c)
+	}
+	close(p.done)
+}
+
+// read fills buffers from the body and sends them round.
+func (p *pipeline) read(ctx context.Context, a *attempt) error {
+	for index := 0; ; index++ {
+		bufs, err := a.keep.Buffers(ctx, 1)
+		if err != nil {
+			return bodyError(ctx, err)
+		}
+		b := &block{index: index, buf: bufs[0]}
+		n, err := io.ReadFull(a.u.Body, b.buf.Bytes()[:p.chunk])
+		end := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+		if err != nil && !end {
+			b.buf.Release()
+			return bodyError(ctx, err)
+		}
+		p.size += int64(n)
+		if p.size > a.s.cfg.Limits.SizeCap {
+			b.buf.Release()
+			return a.s.tooLarge()
+		}
+		if n == 0 {
+			b.buf.Release()
+			return nil
+		}
+		b.data = b.buf.Bytes()[:n]
+		p.send(b)
+		if end {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return bodyError(ctx, ctx.Err())
+		}
+	}
+}
+
+// send never waits for ever: consumers take every block, in error too.
+func (p *pipeline) send(b *block) {
+	b.users.Add(len(p.in))
+	for _, c := range p.in {
+		c <- b
+	}
+	p.done <- b
+}
+
+// bodyError says why a body could not be read. An error of a consumer, which
+// ended the context, says more: errgroup keeps the first one.
+func bodyError(ctx context.Context, err error) error {
+	var known *image.Error
+	if errors.As(err, &known) {
+		return err
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	return image.Wrap(image.Invalid, err, "The body could not be read to its end.")
+}
+
+func (p *pipeline) result() received {
+	r := received{size: p.size, md5: hexSum(p.md5), hash: hexSum(p.sum), format: p.inspect.Finish()}
+	count := int((p.size + p.chunk - 1) / p.chunk)
+	for i, seg := range p.manifest {
+		n := min(chunk.SegmentChunks, count-i*chunk.SegmentChunks)
+		r.manifest = append(r.manifest, seg[:n*len(chunk.Digest{})])
+	}
+	return r
+}

@@ -1,0 +1,133 @@
+package ops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"glimpse/backends"
+	"glimpse/cachestore/chunk"
+	"glimpse/registry"
+	"glimpse/registry/image"
+)
+
+// ErrNoData says that an image has no bytes to send.
+var ErrNoData = errors.New("the image has no data")
+
+// target is where an image's bytes are: their name in the cache, and their place
+// at the origin.
+type target struct {
+	object  chunk.Object
+	store   *Store
+	at      backends.Locator
+	content bool // the bytes were hashed by this service
+}
+
+// resolve finds the bytes of an image: of its locations the one in the heaviest
+// store, the next one when that can't be had.
+func (s *Service) resolve(ctx context.Context, m image.Image) (target, error) {
+	places := slices.Clone(m.Locations)
+	slices.SortStableFunc(places, func(a, b image.Location) int { return s.weight(b) - s.weight(a) })
+	last := error(ErrNoData)
+	for _, l := range places {
+		if l.Status != "" && l.Status != "active" {
+			continue
+		}
+		t, err := s.target(ctx, m, l)
+		if err == nil {
+			return t, nil
+		}
+		if !errors.Is(err, backends.ErrNotFound) {
+			last = err
+		}
+	}
+	return target{}, last
+}
+
+func (s *Service) weight(l image.Location) int {
+	if st := s.storeOf(l); st != nil {
+		return st.Weight
+	}
+	return 0
+}
+
+// target resolves one location.
+func (s *Service) target(ctx context.Context, m image.Image, l image.Location) (target, error) {
+	if t, ok := s.known.get(l.ID); ok {
+		return t, nil
+	}
+	st := s.storeOf(l)
+	if st == nil {
+		return target{}, image.Errorf(image.Unavailable, "The image lies in a store that this service does not have.")
+	}
+	t := target{store: st, at: backends.Locator(l.URL.Reveal())}
+	pin, err := s.pin(ctx, m, l, t)
+	if err != nil {
+		return target{}, err
+	}
+	c, hashed, err := s.cfg.Registry.Content(ctx, l.ID)
+	if err != nil {
+		return target{}, err
+	}
+	t.content = hashed
+	t.object = chunk.Object{Size: pin.Size, Validator: pin.Validator, Ref: ref(m.ID, l.ID), MemoryOnly: st.MemoryOnly}
+	switch {
+	case hashed:
+		t.object.Size = c.Size
+		t.object.Key = s.contentKey(m, l, c, pin.Validator)
+	default:
+		t.object.Key = s.privateKey(m, l, pin.Size, pin.Validator)
+	}
+	s.known.put(l.ID, t)
+	return t, nil
+}
+
+// pin returns what was found at the first contact with a location's bytes, and
+// makes that contact if there was none.
+func (s *Service) pin(ctx context.Context, m image.Image, l image.Location, t target) (registry.Pin, error) {
+	p, ok, err := s.cfg.Registry.Pinned(ctx, l.ID)
+	if err != nil {
+		return p, err
+	}
+	if !ok {
+		info, err := t.store.Backend.Stat(ctx, t.at)
+		if err != nil {
+			return p, notFoundOr(err)
+		}
+		if p, err = s.cfg.Registry.Pin(ctx, registry.Pin{LocationID: l.ID, Size: info.Size, Validator: info.Validator}); err != nil {
+			return p, err
+		}
+	}
+	if p.Bad {
+		return p, image.Errorf(image.Unavailable, "The image's data does not match its hash.")
+	}
+	if m.Size != nil && p.Size != *m.Size {
+		s.cfg.Log.Error("the bytes of an image are not as many as its record says", "image", m.ID, "location", l.ID, "bytes", p.Size, "record", *m.Size)
+		return p, image.Errorf(image.Unavailable, "The image's data does not match its size.")
+	}
+	return p, nil
+}
+
+// notFoundOr keeps ErrNotFound and gives every other error a kind.
+func notFoundOr(err error) error {
+	if errors.Is(err, backends.ErrNotFound) {
+		return err
+	}
+	return kinded(err)
+}
+
+// ref names an image's location for whoever can look it up; it holds no secret.
+func ref(imageID string, location int64) string {
+	return imageID + "/" + strconv.FormatInt(location, 10)
+}
+
+func parseRef(r string) (imageID string, location int64, err error) {
+	imageID, num, ok := strings.Cut(r, "/")
+	if location, err = strconv.ParseInt(num, 10, 64); !ok || err != nil || imageID == "" {
+		return "", 0, fmt.Errorf("ops: %q is not a reference to a location", r)
+	}
+	return imageID, location, nil
+}

@@ -1,0 +1,155 @@
+package ops
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"glimpse/backends"
+	"glimpse/cachestore/chunk"
+	"glimpse/registry"
+	"glimpse/registry/image"
+)
+
+// Cache is what ops needs of the cache engine.
+type Cache interface {
+	// Open reads a range; errors that are known at once are returned here.
+	Open(ctx context.Context, o chunk.Object, off, n int64) (chunk.Body, error)
+	NewWriter(token string, memoryOnly bool) chunk.Writer
+	// Peek calls fn with a chunk's verified bytes if they are in the cache, and
+	// says whether they were. It causes no origin read.
+	Peek(ctx context.Context, o chunk.Object, index int, fn func([]byte) error) (bool, error)
+	// Promote files what is kept under from under to's key.
+	Promote(from chunk.Key, to chunk.Object)
+	// Drop forgets an object's bytes.
+	Drop(key chunk.Key)
+}
+
+// Store is one configured origin store.
+type Store struct {
+	ID, Type, Description string
+	Weight                int  // of several copies the one in the heaviest store is read
+	ReadOnly              bool // takes no uploads
+	MemoryOnly            bool // its bytes are not kept in the disk tier
+	Unshared              bool // a folder of this node alone
+	Backend               backends.Store
+}
+
+// Config is what a Service is made of.
+type Config struct {
+	Registry     registry.Registry
+	Images       registry.Images // the leased view, for reads; nil: Registry
+	Stores       []Store
+	DefaultStore string
+	Cache        Cache
+	Secret       []byte // of the cluster, for private keys
+	Share        string // verified | project | off
+	Geometry     chunk.Geometry
+	Limits       image.Limits
+	HashAlgo     string // sha256 | sha512
+	// RequireFormatMatch refuses an upload whose bytes are not its disk_format.
+	RequireFormatMatch bool
+	NodeID             string
+	LeaseRenew         time.Duration // 0: 20 s, a third of a lease
+	Log                *slog.Logger  // nil: discarded
+}
+
+// Service does the verbs. It is used by many goroutines.
+type Service struct {
+	cfg     Config
+	stores  map[string]*Store
+	known   memo
+	learner *learner
+	stats   stats
+}
+
+// stats are counted for operators.
+type stats struct{ learned, mismatched atomic.Int64 }
+
+// Stats are what was learned about images that another wrote.
+type Stats struct {
+	Learned    int64 // images whose bytes gave their hash
+	Mismatched int64 // images whose bytes did not
+}
+
+// New checks the configuration and starts the learner.
+func New(c Config) (*Service, error) {
+	c.LeaseRenew = cmp.Or(c.LeaseRenew, 20*time.Second)
+	c.Geometry = cmp.Or(c.Geometry, chunk.Default)
+	if c.Images == nil {
+		c.Images = c.Registry
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if _, ok := hashes[c.HashAlgo]; !ok || c.HashAlgo == "md5" {
+		return nil, fmt.Errorf("ops: hashing algorithm %q is not sha256 or sha512", c.HashAlgo)
+	}
+	s := &Service{cfg: c, stores: map[string]*Store{}}
+	for i := range c.Stores {
+		s.stores[c.Stores[i].ID] = &c.Stores[i]
+	}
+	if s.stores[c.DefaultStore] == nil {
+		return nil, fmt.Errorf("ops: there is no store %q", c.DefaultStore)
+	}
+	s.learner = newLearner(s)
+	return s, nil
+}
+
+// Close ends the background work and waits for it.
+func (s *Service) Close(ctx context.Context) error { return s.learner.close(ctx) }
+
+// Stores returns the stores in the order of their configuration.
+func (s *Service) Stores() []Store { return slices.Clone(s.cfg.Stores) }
+
+// DefaultStore returns the id of the store that takes uploads by default.
+func (s *Service) DefaultStore() string { return s.cfg.DefaultStore }
+
+// Stats returns the counters.
+func (s *Service) Stats() Stats {
+	return Stats{Learned: s.stats.learned.Load(), Mismatched: s.stats.mismatched.Load()}
+}
+
+// storeOf finds the store of a location: by its metadata, else, as in records of
+// an old Glance, the only one whose type fits the URL.
+func (s *Service) storeOf(l image.Location) *Store {
+	if id, ok := l.Metadata["store"]; ok {
+		return s.stores[id]
+	}
+	scheme, _, _ := strings.Cut(l.URL.Reveal(), ":")
+	if scheme == "filesystem" {
+		scheme = "file"
+	}
+	if d := s.stores[s.cfg.DefaultStore]; d.Type == scheme {
+		return d
+	}
+	for i := range s.cfg.Stores {
+		if s.cfg.Stores[i].Type == scheme {
+			return &s.cfg.Stores[i]
+		}
+	}
+	return nil
+}
+
+// unavailable is what users are told when an origin store does not answer.
+func unavailable(err error) error {
+	return image.Wrap(image.Unavailable, err, "The image's store is not available now.")
+}
+
+// kinded gives an error of a store or of the cache the kind that users see.
+func kinded(err error) error {
+	var known *image.Error
+	if err == nil || errors.As(err, &known) {
+		return err
+	}
+	if errors.Is(err, chunk.ErrRange) {
+		return image.Wrap(image.BadRange, err, "The range lies outside the image.")
+	}
+	return unavailable(err)
+}
