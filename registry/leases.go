@@ -103,7 +103,7 @@ func (l *Leases) Get(ctx context.Context, id string) (image.Image, error) {
 	case <-patience.C:
 		return l.bridge(id, errSilent)
 	case <-ctx.Done():
-		return image.Image{}, ctx.Err()
+		return image.Image{}, image.Wrap(image.Unavailable, ctx.Err(), errSilent.Msg)
 	}
 	switch {
 	case f.err == nil:

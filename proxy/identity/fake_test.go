@@ -25,6 +25,8 @@ type fake struct {
 	instead  http.HandlerFunc // answers validations where set
 	password string
 	login    string // the body of the last log-in
+	catalog  []any  // that a log-in is told
+	moved    string // before /v3 in the path of validations
 }
 
 func newFake(t *testing.T) *fake {
@@ -46,9 +48,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
-	case r.URL.Path != "/v3/auth/tokens":
-		w.WriteHeader(http.StatusTeapot)
-	case r.Method == http.MethodPost:
+	case r.Method == http.MethodPost && r.URL.Path == "/v3/auth/tokens":
 		f.logins++
 		f.login = string(body)
 		if !bytes.Contains(body, []byte(f.password)) {
@@ -59,7 +59,9 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.service = fmt.Sprint("service-", f.logins)
 		w.Header().Set("X-Subject-Token", f.service)
 		w.WriteHeader(http.StatusCreated)
-		io.WriteString(w, `{"token": {"expires_at": "2100-01-01T00:00:00.000000Z", "catalog": []}}`)
+		json.NewEncoder(w).Encode(map[string]any{"token": map[string]any{"expires_at": "2100-01-01T00:00:00.000000Z", "catalog": f.catalog}})
+	case r.URL.Path != f.moved+"/v3/auth/tokens":
+		w.WriteHeader(http.StatusTeapot)
 	case r.Header.Get("X-Auth-Token") != f.service || f.service == "":
 		w.WriteHeader(http.StatusUnauthorized)
 	default:

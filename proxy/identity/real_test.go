@@ -121,7 +121,7 @@ func TestARealKeystone(t *testing.T) {
 	_, err = ask(t, open(t, byCredential), Request{Token: service})
 	wantKind(t, err, image.Unavailable)
 	if _, err := ask(t, open(t, byCredential), Request{Token: restricted, Method: "GET", Path: "/v2/images/1"}); err != nil {
-		t.Logf("about itself: %v", err)
+		t.Errorf("about itself: %v", err)
 	}
 
 	call(t, http.MethodDelete, url+"/auth/tokens", tok, nil, nil)

@@ -65,7 +65,7 @@ func (v *validator) close() {
 }
 
 // validate returns what Keystone says or lately said. Its errors are
-// Unauthenticated, Unavailable, or ctx's own.
+// Unauthenticated or Unavailable; the latter also when ctx ends.
 func (v *validator) validate(ctx context.Context, token string, allowExpired bool) (verdict, error) {
 	if !wellFormed(token) {
 		return verdict{}, errBadToken
@@ -82,7 +82,7 @@ func (v *validator) validate(ctx context.Context, token string, allowExpired boo
 	case <-patience.C:
 		return v.bridge(of, errSilent, time.Now())
 	case <-ctx.Done():
-		return verdict{}, ctx.Err()
+		return verdict{}, image.Wrap(image.Unavailable, ctx.Err(), msgAway)
 	}
 	if f.err != nil && !errors.Is(f.err, errNoToken) {
 		return v.bridge(of, f.err, time.Now())
@@ -92,6 +92,8 @@ func (v *validator) validate(ctx context.Context, token string, allowExpired boo
 	}
 	return f.verdict, nil
 }
+
+const msgAway = "The identity service is not available."
 
 // errSilent is the cause where nobody waited for Keystone's answer.
 var errSilent = errors.New("keystone did not answer in time")
@@ -178,7 +180,7 @@ func (v *validator) bridge(of subject, cause error, now time.Time) (verdict, err
 	if got, ok := v.bridgedLocked(of, now); ok {
 		return got, nil
 	}
-	return verdict{}, image.Wrap(image.Unavailable, cause, "The identity service is not available.")
+	return verdict{}, image.Wrap(image.Unavailable, cause, msgAway)
 }
 
 func (v *validator) bridgedLocked(of subject, now time.Time) (verdict, bool) {

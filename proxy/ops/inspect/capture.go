@@ -35,6 +35,9 @@ func (c *capture) bytes() []byte {
 func (c *capture) take(p []byte, pos int64) bool {
 	from := c.off + int64(len(c.data)) - pos
 	if from < int64(len(p)) {
+		if c.data == nil {
+			c.data = make([]byte, 0, c.size)
+		}
 		p = p[from:]
 		c.data = append(c.data, p[:min(len(p), c.size-len(c.data))]...)
 	}

@@ -8,8 +8,7 @@ import (
 )
 
 const (
-	vmdkHeaderSize = 79
-	vmdkAtEnd      = math.MaxUint64 // the footer says where the grain directory is
+	vmdkAtEnd = math.MaxUint64 // the footer says where the grain directory is
 
 	// minDescriptor is what readers take of a descriptor, whatever size the
 	// header gives: they stop at a zero byte only.
@@ -59,7 +58,7 @@ func (i *Inspector) vmdk() (Result, bool) {
 		r.Problems = []string{"descriptor: the data lie in other files"}
 	case !isVMDK(b):
 		return Result{}, false
-	case len(b) < vmdkHeaderSize:
+	case len(b) < sector:
 		r.Problems = []string{"header: it is cut short"}
 	default:
 		h, directory := parseVMDK(b)

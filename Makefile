@@ -1,0 +1,50 @@
+# Glimpse: what there is to do. `make help` lists it.
+SHELL := /bin/bash
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+TOOLS := go tool -modfile=.ci/tools/go.mod
+export CGO_ENABLED ?= 0
+
+.PHONY: help run build test test-deps race fuzz bench check fmt lint clean go
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+go:
+	@.ci/need-go
+
+build: go ## bin/glimpse, static
+	@CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/glimpse ./cmd/glimpse
+
+run: build ## build and start a node on embedded defaults, http://127.0.0.1:9292
+	@exec bin/glimpse serve
+
+test: go ## set up what the tests need (DEPS=skip declines) and run them all
+	@.ci/deps offer
+	@go run ./cmd/testreport ./...
+
+test-deps: ## install the servers and clients that the tests need (Debian or Ubuntu, as root)
+	@.ci/deps install
+
+race: go ## all tests under the race detector
+	@CGO_ENABLED=1 go run ./cmd/testreport -race ./...
+
+fuzz: go ## every fuzz target, 60 s in all
+	@.ci/fuzz 60
+
+bench: build ## uploads, downloads and metadata beside nginx, in one run
+	@go run ./bench -binary bin/glimpse
+
+check: go ## format, vet, lint, architecture
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not formatted: $$bad (make fmt)"; exit 1; fi
+	@go vet ./...
+	@go test ./cmd/archtest
+	@$(MAKE) --no-print-directory lint
+
+fmt: go ## format all Go files
+	@$(TOOLS) gofumpt -w $$(git ls-files '*.go')
+
+lint: go ## golangci-lint with the linters of .golangci.yml
+	@$(TOOLS) golangci-lint run ./...
+
+clean: ## remove what was built
+	@rm -rf bin
