@@ -31,7 +31,8 @@ func TestAKeystoneThatMisbehavesIsAway(t *testing.T) {
 		"no expiry": func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"token":{"user":{"id":"u"}}}`) },
 		"huge": func(w http.ResponseWriter, _ *http.Request) {
 			io.WriteString(w, `{"x":"`)
-			io.CopyN(w, endless{}, 64<<20)
+			io.CopyN(w, endless{}, 2*maxBody)
+			io.WriteString(w, `","token":{"expires_at":"2100-01-01T00:00:00Z","user":{"id":"u"}}}`)
 		},
 		"huge error": func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(500)
@@ -175,5 +176,24 @@ func TestSecretsStayOutOfLogsAndErrors(t *testing.T) {
 	}
 	if !strings.Contains(log.String(), "keystone can't validate tokens") || !strings.Contains(log.String(), "log in") {
 		t.Errorf("the log says nothing useful: %s", log.String())
+	}
+}
+
+func TestNoTokenFollowsARedirect(t *testing.T) {
+	f, other := newFake(t), newFake(t)
+	reached := false
+	other.set(func(w http.ResponseWriter, _ *http.Request) {
+		reached = true
+		io.WriteString(w, `{"token":{"expires_at":"2100-01-01T00:00:00Z","user":{"id":"u"},"roles":[{"name":"admin"}]}}`)
+	})
+	k := open(t, f.config())
+	f.set(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, other.URL+r.URL.Path, http.StatusFound)
+	})
+	_, err := ask(t, k, Request{Token: "tok"})
+	wantKind(t, err, image.Unavailable)
+	other.Close()
+	if reached {
+		t.Error("another server was told the token")
 	}
 }

@@ -17,6 +17,9 @@ import (
 // errNoToken says that Keystone does not know a token, or no more.
 var errNoToken = errors.New("keystone does not know the token")
 
+// errLogin says that the service user can't log in.
+var errLogin = errors.New("the service user can't log in")
+
 const (
 	retryPause = 100 * time.Millisecond // between the two attempts of one question
 	loginPause = time.Second            // after a log-in that failed: a wrong password must not lock the account
@@ -72,10 +75,10 @@ func (k *client) logIn(ctx context.Context) error {
 	opts := k.credentials()
 	r := tokens.Create(ctx, plain, &opts)
 	if r.Err != nil {
-		return fmt.Errorf("the service user can't log in: %w", plainError(r.Err))
+		return fmt.Errorf("%w: %w", errLogin, plainError(r.Err))
 	}
 	if err := k.provider.SetTokenAndAuthResult(r); err != nil {
-		return fmt.Errorf("the service user can't log in: %w", plainError(err))
+		return fmt.Errorf("%w: %w", errLogin, plainError(err))
 	}
 	k.locate(r)
 	return nil
@@ -122,7 +125,7 @@ func (k *client) locate(r tokens.CreateResult) {
 // other error where it can't tell.
 func (k *client) validate(ctx context.Context, token string, allowExpired bool) (verdict, error) {
 	v, err := k.ask(ctx, token, allowExpired)
-	if err == nil || errors.Is(err, errNoToken) || ctx.Err() != nil {
+	if err == nil || errors.Is(err, errNoToken) || errors.Is(err, errLogin) || ctx.Err() != nil {
 		return v, err
 	}
 	t := time.NewTimer(retryPause)

@@ -80,7 +80,7 @@ func TestSafetyChecksName(t *testing.T) {
 		"vhdx with its size inside a table": {madeVHDX(1, 64<<10-8), "metadata"},
 		"vhdx with a table before its end":  {edit(madeVHDX(1, 64<<10), vhdxRegions+16+32+16, "\x00\x00\x03\x00"), "metadata"},
 		"vhdx with a table beyond all":      {edit(madeVHDX(1, 64<<10), vhdxRegions+16+32+16, "\xff\xff\xff\xff\xff\xff\xff\xff"), "metadata"},
-		"vhdx with too many regions":        {edit(madeVHDX(1, 64<<10), vhdxRegions+8, "\xff\xff\xff\xff"), ""},
+		"vhdx with more regions than fit":   {edit(madeVHDX(1, 64<<10), vhdxRegions+8, "\xff\xff\xff\xff"), ""},
 		"vhdx without regions":              {edit(madeVHDX(1, 64<<10), vhdxRegions+8, "\x00"), "metadata"},
 		"vmdk of text":                      {made()["vmdk text"], "descriptor"},
 		"vmdk of text without its comment":  {[]byte("# x\n\nversion=1\ncreateType=\"monolithicFlat\"\n"), "descriptor"},
