@@ -91,6 +91,7 @@ func download(ctx context.Context, from string, size int64) error {
 	if err != nil {
 		return err
 	}
+	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK || resp.ContentLength != size {
 		return fmt.Errorf("%s, %d bytes, want %d", resp.Status, resp.ContentLength, size)
 	}

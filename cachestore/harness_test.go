@@ -177,8 +177,6 @@ func mustFetch(t *testing.T, l *Level, o chunk.Object, off, n int64, want []byte
 	}
 }
 
-func ptr[T any](v T) *T { return &v }
-
 // twin is a disk in memory that can fail.
 type twin struct {
 	mu     sync.Mutex

@@ -59,7 +59,7 @@ func readSlowly(l *Level, o chunk.Object, off, n int64, size int) ([]byte, error
 	for buf := make([]byte, size); ; {
 		n, err := b.Read(buf)
 		out = append(out, buf[:n]...)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return out, nil
 		}
 		if err != nil {
@@ -77,7 +77,7 @@ func pieces(l *Level, o chunk.Object, off, n int64) ([]byte, error) {
 	var out []byte
 	for {
 		p, err := st.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return out, nil
 		}
 		if err != nil {

@@ -2,6 +2,7 @@ package cachestore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -85,7 +86,7 @@ func (r *reader) first() error {
 			}
 			return nil
 		}
-		if err := at.f.started(r.ctx); err != errAgain {
+		if err := at.f.started(r.ctx); !errors.Is(err, errAgain) {
 			return err
 		}
 		r.leaveFill()
@@ -211,7 +212,7 @@ func (r *reader) look() (view, error) {
 		if at.f != nil {
 			r.cur.waited = true
 			v.e, v.part.to, err = at.f.next(r.ctx, v.part, r.cur.bad != nil)
-			if err == errAgain || err == nil && v.e == nil {
+			if errors.Is(err, errAgain) || err == nil && v.e == nil {
 				r.leaveFill()
 				continue
 			}

@@ -274,7 +274,7 @@ func (in *inflow) try() (chunk.Piece, error) {
 		in.st = st
 	}
 	p, err := in.st.Next()
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
 	return p, err
@@ -312,7 +312,7 @@ func (in *inflow) place(f *fill, p chunk.Piece) error {
 func (in *inflow) ended() error {
 	p, err := in.st.Next()
 	switch {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return nil
 	case err == nil:
 		return fmt.Errorf("the source gave %d bytes more than asked for: %w", p.Len, chunk.ErrUnavailable)

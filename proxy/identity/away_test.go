@@ -22,7 +22,7 @@ func TestAKeystoneThatMisbehavesIsAway(t *testing.T) {
 		"403":      func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) },
 		"401":      func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) },
 		"429":      func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(429) },
-		"redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", 302) },
+		"redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) },
 		"garbage":  func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") },
 		"empty":    func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") },
 		"no user": func(w http.ResponseWriter, _ *http.Request) {

@@ -150,6 +150,7 @@ func (k *client) ask(ctx context.Context, token string, allowExpired bool) (verd
 	}
 	service := &gophercloud.ServiceClient{ProviderClient: k.provider}
 	var a answer
+	//nolint:bodyclose // gophercloud reads and closes the body of what it decodes
 	resp, err := service.Get(ctx, url, &a, &gophercloud.RequestOpts{
 		MoreHeaders: map[string]string{"X-Subject-Token": token, "OpenStack-Identity-Access-Rules": "1"},
 		OkCodes:     []int{http.StatusOK, http.StatusNonAuthoritativeInfo},

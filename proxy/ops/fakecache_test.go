@@ -3,6 +3,7 @@ package ops
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"sync"
 
@@ -40,7 +41,7 @@ func (c *fakeCache) Open(ctx context.Context, o chunk.Object, off, n int64) (chu
 	var all bytes.Buffer
 	for {
 		p, err := s.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return fakeBody{&all}, nil
 		}
 		if err != nil {

@@ -153,9 +153,9 @@ func (p *pipeline) read(ctx context.Context, a *attempt) error {
 			return bodyError(ctx, err)
 		}
 		p.size += int64(n)
-		if p.size > a.s.cfg.Limits.SizeCap {
+		if err := a.fits(p.size); err != nil {
 			b.buf.Release()
-			return a.s.tooLarge()
+			return err
 		}
 		if n == 0 {
 			b.buf.Release()
@@ -170,6 +170,17 @@ func (p *pipeline) read(ctx context.Context, a *attempt) error {
 			return bodyError(ctx, ctx.Err())
 		}
 	}
+}
+
+// fits refuses a body that is larger than allowed, or than announced.
+func (a *attempt) fits(size int64) error {
+	if size > a.s.cfg.Limits.SizeCap {
+		return a.s.tooLarge()
+	}
+	if a.u.Announced >= 0 && size > a.u.Announced {
+		return image.Errorf(image.Invalid, "The body has more than the %d bytes that were announced.", a.u.Announced)
+	}
+	return nil
 }
 
 // send never waits for ever: consumers take every block, in error too.

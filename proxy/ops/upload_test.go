@@ -116,7 +116,7 @@ func TestWhatAnUploadIsRefusedFor(t *testing.T) {
 		"announced over cap":     {func(c *Config) { c.Limits.SizeCap = 10 }, nil, "x", 11, "", image.TooLarge},
 		"over cap in the end":    {func(c *Config) { c.Limits.SizeCap = 10 }, nil, "12345678901", -1, "", image.TooLarge},
 		"shorter than announced": {nil, nil, "x", 2, "", image.Invalid},
-		"longer than announced":  {nil, nil, "xyz", 2, "", image.Unavailable},
+		"longer than announced":  {nil, nil, "xyz", 2, "", image.Invalid},
 		"not of its format":      {nil, func(m *image.Image) { m.DiskFormat = ptr("qcow2") }, "not a qcow2", -1, "", image.Unsupported},
 		"not queued":             {nil, func(m *image.Image) { m.Status = image.Saving }, "x", -1, "", image.Conflict},
 	} {

@@ -97,7 +97,7 @@ func TestNobodyOwnsWhatHasNoOwner(t *testing.T) {
 }
 
 // Who may do what, as a table: a(dmin), m(ember of the owner), r(eader of the
-// owner), o(ther project's member), O(ther's reader), s(ervice), by visibility.
+// owner), o: another project's member, O: its reader, s(ervice), by visibility.
 func TestTheDefaults(t *testing.T) {
 	e, err := New(Defaults(), nil)
 	if err != nil {

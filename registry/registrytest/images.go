@@ -140,7 +140,7 @@ func testFnError(t *testing.T, r registry.Registry) {
 	m := create(t, r, full())
 	own := errors.New("own")
 	_, err := r.Update(t.Context(), m.ID, func(m *image.Image) error { m.Name = nil; m.Tags = nil; return own })
-	if err != own {
+	if !errors.Is(err, own) {
 		t.Errorf("got %v", err)
 	}
 	if d := cmp.Diff(m, get(t, r, m.ID)); d != "" {
@@ -227,7 +227,9 @@ func testWriters(t *testing.T, r registry.Registry) {
 			for i := range 10 {
 				_, err := r.Update(t.Context(), m.ID, func(m *image.Image) error {
 					var n int
-					fmt.Sscan(m.Properties["n"], &n)
+					if _, err := fmt.Sscan(m.Properties["n"], &n); err != nil && m.Properties["n"] != "" {
+						return err
+					}
 					m.Properties["n"] = fmt.Sprint(n + 1)
 					m.Properties[fmt.Sprintf("w%d-%d", w, i)] = "x"
 					m.MinDisk++

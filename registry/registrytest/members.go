@@ -101,6 +101,9 @@ func testMemberAgain(t *testing.T, r registry.Registry) {
 		must(t, err)
 		got, err := r.SetMemberStatus(t.Context(), m.ID, "p2", image.MemberAccepted)
 		must(t, err)
+		if got.Status != image.MemberAccepted {
+			t.Errorf("status %s", got.Status)
+		}
 		must(t, r.RemoveMember(t.Context(), m.ID, "p2"))
 		got, err = r.AddMember(t.Context(), m.ID, "p2", -1)
 		must(t, err)
