@@ -1,0 +1,97 @@
+package testenv
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// GlanceServer is a real glance-api without authentication: every caller is an
+// admin.
+type GlanceServer struct {
+	Addr string
+	p    *process
+}
+
+// URL is an address of its Image API.
+func (g *GlanceServer) URL(path string) string { return "http://" + g.Addr + path }
+
+// Stop ends the server.
+func (g *GlanceServer) Stop() {
+	if g.p != nil {
+		g.p.end(syscall.SIGTERM)
+		g.p = nil
+	}
+}
+
+const glanceConf = `[DEFAULT]
+bind_host = 127.0.0.1
+bind_port = %[2]s
+workers = 1
+log_file = %[1]s/api.log
+enabled_backends = main:file
+enforce_secure_rbac = false
+lock_path = %[1]s
+[glance_store]
+default_backend = main
+[main]
+filesystem_store_datadir = %[3]s
+[os_glance_staging_store]
+filesystem_store_datadir = %[1]s/staging
+[os_glance_tasks_store]
+filesystem_store_datadir = %[1]s/tasks
+[database]
+connection = %[4]s
+[paste_deploy]
+config_file = /etc/glance/glance-api-paste.ini
+[oslo_policy]
+enforce_new_defaults = false
+enforce_scope = false
+`
+
+// glanceConfig writes a configuration over the database that MariaDB gave, and a
+// folder for the store "main".
+func glanceConfig(t testing.TB, dsn, folder string) (conf, addr, dir string) {
+	t.Helper()
+	Need(t, "glance-api", "glance-manage")
+	dir = t.TempDir()
+	for _, d := range []string{"staging", "tasks"} {
+		if err := os.Mkdir(filepath.Join(dir, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	addr = address(t)
+	conf = filepath.Join(dir, "glance-api.conf")
+	text := fmt.Sprintf(glanceConf, dir, addr[strings.LastIndex(addr, ":")+1:], folder, "mysql+pymysql"+strings.TrimPrefix(dsn, "mysql"))
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return conf, addr, dir
+}
+
+// GlanceDB has the real glance-manage make its tables.
+func GlanceDB(t testing.TB, dsn string) {
+	t.Helper()
+	conf, _, _ := glanceConfig(t, dsn, t.TempDir())
+	Run(t, nil, "/usr/bin/python3", "/usr/bin/glance-manage", "--config-file", conf, "db_sync")
+}
+
+// Glance starts a real glance-api.
+func Glance(t testing.TB, dsn, folder string) *GlanceServer {
+	t.Helper()
+	conf, addr, dir := glanceConfig(t, dsn, folder)
+	p, err := launch(filepath.Join(dir, "log"), nil, "/usr/bin/python3", "/usr/bin/glance-api", "--config-file", conf)
+	g := &GlanceServer{Addr: addr, p: p}
+	if err == nil {
+		t.Cleanup(g.Stop)
+		err = p.answers(g.URL("/versions"), time.Minute)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}

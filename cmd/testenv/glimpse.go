@@ -1,0 +1,144 @@
+package testenv
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// buildGlimpse builds the node once for the process.
+var buildGlimpse = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "glimpse-bin-")
+	if err != nil {
+		return "", err
+	}
+	AtExit(func() { _ = os.RemoveAll(dir) })
+	bin := filepath.Join(dir, "glimpse")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", bin, "glimpse/cmd/glimpse")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w: %s", err, out)
+	}
+	return bin, nil
+})
+
+// Binary returns the built node.
+func Binary(t testing.TB) string {
+	t.Helper()
+	bin, err := buildGlimpse()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bin
+}
+
+// Node is a running Glimpse with a data folder of its own.
+type Node struct {
+	t        testing.TB
+	Dir      string // data_dir
+	API, Ops string // host:port
+	sets     []string
+	p        *process
+}
+
+// Glimpse starts a node on free ports. sets are configuration keys, as in
+// "cache.memory.size=64MiB". It is stopped when the test ends, and the test fails
+// if it did not end well.
+func Glimpse(t testing.TB, sets ...string) *Node {
+	t.Helper()
+	n := &Node{t: t, Dir: t.TempDir(), sets: sets}
+	n.API, n.Ops = address(t), address(t)
+	n.Start()
+	t.Cleanup(func() {
+		if n.p != nil {
+			n.Stop()
+		}
+	})
+	return n
+}
+
+func address(t testing.TB) string {
+	t.Helper()
+	port, err := freePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("127.0.0.1:%d", port)
+}
+
+// Args are the node's arguments after a command such as serve.
+func (n *Node) Args() []string {
+	all := append([]string{"data_dir=" + n.Dir, "listen.api=" + n.API, "listen.ops=" + n.Ops, "cache.memory.size=256MiB"}, n.sets...)
+	args := make([]string, 0, 2*len(all))
+	for _, s := range all {
+		args = append(args, "--set", s)
+	}
+	return args
+}
+
+// Start starts the node again, with further keys, and waits until it is ready.
+func (n *Node) Start(sets ...string) {
+	n.t.Helper()
+	n.sets = append(n.sets, sets...)
+	var err error
+	n.p, err = launch(n.Dir+".log", nil, Binary(n.t), append([]string{"serve"}, n.Args()...)...)
+	if err == nil {
+		err = n.p.answers("http://"+n.Ops+"/readyz", 20*time.Second)
+	}
+	if err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// Stop ends the node with SIGTERM; it must end well.
+func (n *Node) Stop() {
+	n.t.Helper()
+	n.p.end(syscall.SIGTERM)
+	if code := n.p.cmd.ProcessState.ExitCode(); code != 0 {
+		n.t.Errorf("the node ended with %d: %s", code, n.tail())
+	}
+	for _, bad := range []string{"panic", "DATA RACE", "fatal error"} {
+		if strings.Contains(n.Log(), bad) {
+			n.t.Errorf("%s in the log: %s", bad, n.tail())
+		}
+	}
+	n.p = nil
+}
+
+// Kill ends the node at once, as a crash would.
+func (n *Node) Kill() { n.p.end(syscall.SIGKILL); n.p = nil }
+
+// Signal sends a signal; Ended is closed when the process has ended.
+func (n *Node) Signal(s os.Signal) { _ = n.p.cmd.Process.Signal(s) }
+
+// Ended is closed when the process has ended; the test may then call Reaped.
+func (n *Node) Ended() <-chan struct{} { return n.p.done }
+
+// Reaped tells that a node which the test ended by Signal needs no Stop.
+func (n *Node) Reaped() { n.p = nil }
+
+// PID is the process's.
+func (n *Node) PID() int { return n.p.cmd.Process.Pid }
+
+// URL is an address of the Image API.
+func (n *Node) URL(path string) string { return "http://" + n.API + path }
+
+// Log is all that the node has written since it was first started.
+func (n *Node) Log() string {
+	b, err := os.ReadFile(n.Dir + ".log")
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
+
+func (n *Node) tail() string {
+	l := n.Log()
+	return l[max(0, len(l)-4000):]
+}
