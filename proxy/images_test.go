@@ -324,7 +324,7 @@ func TestList(t *testing.T) {
 	n.created(admin, `, "visibility": "public"`) // named x
 	for query, want := range map[string]string{
 		"": "a b e x", "name=a": "a", "name=in:a,b": "a b", `name=in:a,%22c,d%22`: "a", "os_distro=debian": "a", "tag=x": "a b", "tag=x&tag=y": "a",
-		"visibility=public": "x", "visibility=community": "e", "visibility=private": "a", "visibility=all": "a b e x", "os_hidden=true": "c,d", "protected=true": "e",
+		"visibility=public": "x", "visibility=community": "e", "visibility=private": "a", "visibility=all": "a b e x", "os_hidden=true": "c,d", "os_hidden=True": "c,d", "protected=true": "e",
 		"min_ram_min=512": "a", "min_ram=512": "a", "min_ram_max=100": "b e x", "status=bogus": "", "limit=0": "", "owner=p": "a b e", "created_at=gt:2000-01-01T00:00:00Z": "a b e x",
 		"created_at=lt:2000-01-01": "", "deleted=true": "a b e x", "sort=name:asc,status:desc": "a b e x", "sort_key=name&sort_key=size&sort_dir=asc&sort_dir=desc": "a b e x", "limit=99999": "a b e x",
 	} {

@@ -60,7 +60,7 @@ func parameter(q *registry.Query, name string, all []string, limitMax int) (err 
 		q.Protected = new(bool)
 		*q.Protected, err = truth(name, v)
 	case "os_hidden":
-		q.Hidden, err = truth(name, v)
+		q.Hidden, err = truth(name, strings.ToLower(v)) // clients in Python write True
 	case "tag":
 		return parseTags(q, all)
 	case "changes-since":
