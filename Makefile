@@ -35,7 +35,7 @@ bench: build ## uploads, downloads and metadata beside nginx, in one run
 	@go run ./bench -binary bin/glimpse
 
 check: go ## format, vet, lint, architecture
-	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not formatted: $$bad (make fmt)"; exit 1; fi
+	@bad=$$($(TOOLS) gofumpt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not formatted: $$bad (make fmt)"; exit 1; fi
 	@go vet ./...
 	@go test ./cmd/archtest
 	@$(MAKE) --no-print-directory lint

@@ -60,7 +60,7 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	defer g.stop()
+	defer func() { g.stop() }() // the one that runs then
 
 	fmt.Printf("image %d MiB, %d clients, %d rounds, median\n\nnginx:\n%s\nglimpse:\n%s\n", o.size>>20, o.clients, o.rounds, n.config, g.config)
 	r := newReport()

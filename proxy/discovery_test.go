@@ -14,9 +14,21 @@ func TestDiscovery(t *testing.T) {
 		accept string
 		want   int
 	}{
-		{"/", "", 300}, {"/versions", "", 200}, {"/v1/images", "", 300}, {"/v3/", "", 300}, {"/v2.99/images", "", 300}, {"/v2.6/images", "", 300}, {"/nothing", "", 300},
-		{"/v2", "", 302}, {"/v2/", "", 404}, {"/v2.9/images", "", 200}, {"/v2.0/images", "", 200}, {"/v2/images/", "", 404}, {"/v2/nothing", "", 404},
-		{"/images", "application/vnd.openstack.images-v2.1", 200}, {"/healthcheck", "", 200},
+		{"/", "", 300},
+		{"/versions", "", 200},
+		{"/v1/images", "", 300},
+		{"/v3/", "", 300},
+		{"/v2.99/images", "", 300},
+		{"/v2.6/images", "", 300},
+		{"/nothing", "", 300},
+		{"/v2", "", 302},
+		{"/v2/", "", 404},
+		{"/v2.9/images", "", 200},
+		{"/v2.0/images", "", 200},
+		{"/v2/images/", "", 404},
+		{"/v2/nothing", "", 404},
+		{"/images", "application/vnd.openstack.images-v2.1", 200},
+		{"/healthcheck", "", 200},
 	} {
 		r := n.get(member, c.path, "Accept", c.accept)
 		if r.code != c.want {

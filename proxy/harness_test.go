@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -38,7 +37,6 @@ type node struct {
 	reg   registry.Registry
 	store *mem.Store
 	gate  *gatedSource
-	logs  *bytes.Buffer
 }
 
 // byToken takes tokens of the form user:project:role,role.

@@ -142,10 +142,19 @@ func TestWhoSeesAndMayTouchAnImage(t *testing.T) {
 		image, token     string
 		show, file, edit int
 	}{
-		{"private", member, 200, 200, 200}, {"private", reader, 200, 403, 403}, {"private", other, 404, 404, 404}, {"private", admin, 200, 200, 200}, {"private", "", 401, 401, 401},
-		{"shared", other, 404, 404, 404}, {"shared with them", other, 200, 200, 403},
-		{"community", other, 200, 200, 403}, {"public", other, 200, 200, 403}, {"public", reader, 200, 403, 403},
-		{"public", "dan:q:reader", 200, 403, 403}, {"public", "dan:q:", 404, 404, 404}, {"private", "dan:p:member", 404, 404, 404},
+		{"private", member, 200, 200, 200},
+		{"private", reader, 200, 403, 403},
+		{"private", other, 404, 404, 404},
+		{"private", admin, 200, 200, 200},
+		{"private", "", 401, 401, 401},
+		{"shared", other, 404, 404, 404},
+		{"shared with them", other, 200, 200, 403},
+		{"community", other, 200, 200, 403},
+		{"public", other, 200, 200, 403},
+		{"public", reader, 200, 403, 403},
+		{"public", "dan:q:reader", 200, 403, 403},
+		{"public", "dan:q:", 404, 404, 404},
+		{"private", "dan:p:member", 404, 404, 404},
 	} {
 		path := "/v2/images/" + ids[c.image]
 		if r := n.get(c.token, path); r.code != c.show {
@@ -239,8 +248,17 @@ func TestTags(t *testing.T) {
 		method, tag string
 		want        int
 	}{
-		{"PUT", "a", 204}, {"PUT", "a", 204}, {"PUT", "a%20b%2Fc", 204}, {"PUT", strings.Repeat("a", 256), 400}, {"PUT", "%F0%9F%9A%80", 400}, {"PUT", "%00", 400},
-		{"PUT", "%FF", 400}, {"DELETE", "a", 204}, {"DELETE", "a", 404}, {"DELETE", "a%20b%2Fc", 204}, {"GET", "a", 405},
+		{"PUT", "a", 204},
+		{"PUT", "a", 204},
+		{"PUT", "a%20b%2Fc", 204},
+		{"PUT", strings.Repeat("a", 256), 400},
+		{"PUT", "%F0%9F%9A%80", 400},
+		{"PUT", "%00", 400},
+		{"PUT", "%FF", 400},
+		{"DELETE", "a", 204},
+		{"DELETE", "a", 404},
+		{"DELETE", "a%20b%2Fc", 204},
+		{"GET", "a", 405},
 	} {
 		if got := tag(c.method, c.tag); got != c.want {
 			t.Errorf("%s %.20s: %d, want %d", c.method, c.tag, got, c.want)

@@ -68,9 +68,15 @@ func columns(m image.Image) error {
 		value *string
 		max   int
 	}{
-		{"id", &m.ID, 36}, {"name", m.Name, 255}, {"status", &status, 30}, {"owner", m.Owner, 255},
-		{"disk_format", m.DiskFormat, 20}, {"container_format", m.ContainerFormat, 20}, {"checksum", m.Checksum, 32},
-		{"os_hash_algo", m.HashAlgo, 64}, {"os_hash_value", m.HashValue, 128},
+		{"id", &m.ID, 36},
+		{"name", m.Name, 255},
+		{"status", &status, 30},
+		{"owner", m.Owner, 255},
+		{"disk_format", m.DiskFormat, 20},
+		{"container_format", m.ContainerFormat, 20},
+		{"checksum", m.Checksum, 32},
+		{"os_hash_algo", m.HashAlgo, 64},
+		{"os_hash_value", m.HashValue, 128},
 	} {
 		if c.value == nil {
 			continue

@@ -20,7 +20,7 @@ type opsServer struct {
 }
 
 // newOpsServer listens at addr; ready says why the node is not ready, or nil.
-func newOpsServer(addr string, reg *prometheus.Registry, ready func(context.Context) error) (*opsServer, error) {
+func newOpsServer(ctx context.Context, addr string, reg *prometheus.Registry, ready func(context.Context) error) (*opsServer, error) {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
@@ -36,7 +36,8 @@ func newOpsServer(addr string, reg *prometheus.Registry, ready func(context.Cont
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	ln, err := net.Listen("tcp", addr)
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
 	}

@@ -110,11 +110,11 @@ func build(ctx context.Context, c config.Config, log *slog.Logger) (_ *node, err
 	}
 	n.reaper = &registry.Reaper{Uploads: writes, Deleter: svc, Log: log}
 	n.ready = db.Ping
-	if n.ops, err = newOpsServer(c.Listen.Ops, metrics.reg, n.readiness); err != nil {
+	if n.ops, err = newOpsServer(ctx, c.Listen.Ops, metrics.reg, n.readiness); err != nil {
 		return nil, err
 	}
 	n.onClose(func(context.Context) error { return n.ops.close() })
-	return n, n.listen()
+	return n, n.listen(ctx)
 }
 
 // lock keeps a second node away from the same data folder.
@@ -268,8 +268,9 @@ func openPolicy(file string) (*policy.Engine, error) {
 	return e, nil
 }
 
-func (n *node) listen() (err error) {
-	if n.api, err = net.Listen("tcp", n.config.Listen.API); err != nil {
+func (n *node) listen(ctx context.Context) (err error) {
+	var lc net.ListenConfig
+	if n.api, err = lc.Listen(ctx, "tcp", n.config.Listen.API); err != nil {
 		return fmt.Errorf("listen.api: %w", err)
 	}
 	n.onClose(func(context.Context) error { return ignoreClosed(n.api.Close()) })

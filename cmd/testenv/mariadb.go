@@ -87,8 +87,10 @@ func (s *mariadb) install() error {
 	if err != nil {
 		return err
 	}
-	args := append([]string{"--no-defaults", "--datadir=" + filepath.Join(s.dir, "data"),
-		"--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve", "--innodb-log-file-size=16M"}, s.as()...)
+	args := append([]string{
+		"--no-defaults", "--datadir=" + filepath.Join(s.dir, "data"),
+		"--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve", "--innodb-log-file-size=16M",
+	}, s.as()...)
 	if out, err := exec.Command(bin, args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("mariadb-install-db: %w: %s", err, out)
 	}
@@ -129,10 +131,12 @@ func (s *mariadb) start() error {
 	}
 	defer log.Close()
 	s.port = port
-	s.cmd = exec.Command(bin, []string{"--no-defaults", "--datadir=" + filepath.Join(s.dir, "data"), "--socket=" + s.socket(),
+	s.cmd = exec.Command(bin, []string{
+		"--no-defaults", "--datadir=" + filepath.Join(s.dir, "data"), "--socket=" + s.socket(),
 		"--pid-file=" + filepath.Join(s.dir, "data", "pid"), "--port=" + strconv.Itoa(port), "--bind-address=127.0.0.1", "--skip-name-resolve",
 		"--innodb-buffer-pool-size=64M", "--innodb-log-file-size=16M", "--performance-schema=0", "--max-connections=300",
-		"--innodb-flush-log-at-trx-commit=2", "--sync-binlog=0"}...)
+		"--innodb-flush-log-at-trx-commit=2", "--sync-binlog=0",
+	}...)
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	// A change of account by the server itself would undo Pdeathsig.
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

@@ -6,6 +6,7 @@ package main
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -46,7 +47,7 @@ func main() {
 }
 
 func run(args []string, ci bool) int {
-	cmd := exec.Command("go", args...)
+	cmd := exec.CommandContext(context.Background(), "go", args...)
 	cmd.Stderr = os.Stderr
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {
@@ -150,6 +151,9 @@ func (r *report) close(ci bool, waitErr error) int {
 	fmt.Fprintln(r.out)
 	if len(r.skipped) > 0 {
 		fmt.Fprintln(r.out, "skipped:", strings.Join(r.skipped, ", "))
+	}
+	if r.failed == 0 && (r.buildFailed || len(r.failedPackage) > 0) {
+		r.failed = max(1, len(r.failedPackage)) // outside a test, or it did not build
 	}
 	code := 0
 	if waitErr != nil || r.failed > 0 || r.buildFailed || len(r.failedPackage) > 0 {

@@ -80,8 +80,11 @@ func (c KeystoneConfig) check() error {
 		return nil
 	}
 	for _, need := range []struct{ key, value string }{
-		{"username", c.Username}, {"password", c.Password.Reveal()}, {"project_name", c.ProjectName},
-		{"user_domain_name", c.UserDomainName}, {"project_domain_name", c.ProjectDomainName},
+		{"username", c.Username},
+		{"password", c.Password.Reveal()},
+		{"project_name", c.ProjectName},
+		{"user_domain_name", c.UserDomainName},
+		{"project_domain_name", c.ProjectDomainName},
 	} {
 		if need.value == "" {
 			return fmt.Errorf("keystone: %s is missing", need.key)

@@ -6,25 +6,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"slices"
 	"testing"
 	"time"
 
+	"glimpse/cmd/testenv"
 	"glimpse/registry/image"
 )
-
-// realKeystone returns the root of a Keystone that was seeded with an admin, a
-// service user "glance" and a member "demo", with /v3.
-func realKeystone(t *testing.T) string {
-	t.Helper()
-	url := os.Getenv("GLIMPSE_TEST_KEYSTONE")
-	if url == "" {
-		t.Skip("GLIMPSE_TEST_KEYSTONE names no Keystone")
-	}
-	t.Cleanup(http.DefaultClient.CloseIdleConnections)
-	return url
-}
 
 // call sends JSON and returns the answer's header; it decodes the answer into out.
 func call(t *testing.T, method, url, token string, in, out any) http.Header {
@@ -82,7 +70,8 @@ func project(name string) object {
 }
 
 func TestARealKeystone(t *testing.T) {
-	url := realKeystone(t)
+	url := testenv.Keystone(t).URL
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	c := KeystoneConfig{
 		AuthURL: url, Username: "glance", Password: "glancepw", ProjectName: "service", UserDomainName: "Default", ProjectDomainName: "Default",
 		Interface: "internal", RegionName: "RegionOne", TokenCacheTime: time.Minute, ServiceTokenRoles: []string{"service"}, ServiceTokenRolesRequired: true,

@@ -157,7 +157,8 @@ func collection(name string, item map[string]any) map[string]any {
 			name: map[string]any{"type": "array", "items": item}, "first": str, "next": str, "schema": str,
 		},
 		"links": []any{
-			map[string]any{"rel": "first", "href": "{first}"}, map[string]any{"rel": "next", "href": "{next}"},
+			map[string]any{"rel": "first", "href": "{first}"},
+			map[string]any{"rel": "next", "href": "{next}"},
 			map[string]any{"rel": "describedby", "href": "{schema}"},
 		},
 	}
