@@ -24,10 +24,21 @@ func Need(t testing.TB, bins ...string) {
 			missing = append(missing, bin)
 		}
 	}
-	if len(missing) == 0 {
-		return
+	if len(missing) > 0 {
+		without(t, "not installed: "+strings.Join(missing, ", "))
 	}
-	msg := "not installed: " + strings.Join(missing, ", ")
+}
+
+// NeedFile is Need for a file that a package brings.
+func NeedFile(t testing.TB, path string) {
+	t.Helper()
+	if _, err := os.Stat(path); err != nil {
+		without(t, "not installed: "+path)
+	}
+}
+
+func without(t testing.TB, msg string) {
+	t.Helper()
 	if os.Getenv("CI") == "true" {
 		t.Fatal(msg)
 	}

@@ -20,7 +20,8 @@ type sample struct {
 // turns them into.
 func samples(t *testing.T) map[string]sample {
 	t.Helper()
-	testenv.Need(t, "qemu-img", "mke2fs", isoFile)
+	testenv.Need(t, "qemu-img", "mke2fs")
+	testenv.NeedFile(t, isoFile)
 	dir := t.TempDir()
 	raw := filepath.Join(dir, "ext4.raw")
 	tree := filepath.Join(dir, "tree")
