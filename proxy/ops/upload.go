@@ -88,21 +88,19 @@ type attempt struct {
 // run does the upload under a lease that is renewed until it ends.
 func (a *attempt) run(parent context.Context) (image.Image, error) {
 	ctx, cancel := context.WithCancelCause(parent)
-	defer cancel(nil)
+	interrupt := func() bool { return true }
 	if a.u.Interrupt != nil {
-		stop := context.AfterFunc(ctx, a.u.Interrupt)
-		defer stop()
+		interrupt = context.AfterFunc(ctx, a.u.Interrupt)
 	}
 	lease := a.renew(ctx, cancel)
-	defer func() { <-lease }()
-	defer cancel(nil)
 
 	m, err := a.store(ctx)
-	if err != nil && ctx.Err() != nil {
-		// The attempt was ended from outside: its cause says more than what broke.
-		if cause := context.Cause(ctx); image.KindOf(cause) == image.Gone {
-			return image.Image{}, cause
-		}
+	cause := context.Cause(ctx)
+	interrupt() // first: the end of the context must not interrupt what follows on the connection
+	cancel(nil)
+	<-lease
+	if err != nil && image.KindOf(cause) == image.Gone {
+		return image.Image{}, cause // ended from outside: that says more than what broke
 	}
 	return m, err
 }

@@ -11,6 +11,7 @@ import (
 	"io"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 
 	"glimpse/backends"
 	"glimpse/backends/backendtest"
@@ -298,4 +299,20 @@ func (r *thenEOF) Read(p []byte) (int, error) {
 		err = io.EOF
 	}
 	return n, err
+}
+
+// The connection lives on: what ends the upload's own context must not touch it.
+func TestAFinishedUploadInterruptsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil)
+		interrupted := false
+		_, err := b.Upload(t.Context(), Upload{Image: b.queued(nil), Body: bytes.NewReader([]byte("x")), Announced: 1, Interrupt: func() { interrupted = true }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if interrupted {
+			t.Error("its connection was interrupted")
+		}
+	})
 }
