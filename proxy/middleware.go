@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"glimpse/registry"
 	"glimpse/registry/image"
 
 	"github.com/google/uuid"
@@ -47,6 +48,9 @@ func (s *Server) run(http *fasthttp.RequestCtx, route string, fn handle) {
 	defer s.active.Done()
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
+	ctx = registry.NoteStale(ctx, func(time.Duration) {
+		http.Response.Header.Set("Warning", `110 glimpse "the registry is away: this record may be out of date"`)
+	})
 	r := &request{s: s, http: http, ctx: ctx, id: requestID(http), route: route}
 	http.Response.Header.Set(headerRequestID, r.id)
 	_ = http.Conn().SetWriteDeadline(start.Add(s.cfg.StallTimeout + s.cfg.HeaderTimeout))

@@ -101,7 +101,7 @@ func (l *Leases) Get(ctx context.Context, id string) (image.Image, error) {
 	select {
 	case <-f.done:
 	case <-patience.C:
-		return l.bridge(id, errSilent)
+		return l.bridge(ctx, id, errSilent)
 	case <-ctx.Done():
 		return image.Image{}, image.Wrap(image.Unavailable, ctx.Err(), errSilent.Msg)
 	}
@@ -109,7 +109,7 @@ func (l *Leases) Get(ctx context.Context, id string) (image.Image, error) {
 	case f.err == nil:
 		return f.record.Clone(), nil
 	case image.KindOf(f.err) == image.Unavailable:
-		return l.bridge(id, f.err)
+		return l.bridge(ctx, id, f.err)
 	}
 	return image.Image{}, f.err
 }
@@ -129,12 +129,13 @@ func (l *Leases) patience(id string) time.Duration {
 }
 
 // bridge answers while the database is away.
-func (l *Leases) bridge(id string, cause error) (image.Image, error) {
+func (l *Leases) bridge(ctx context.Context, id string, cause error) (image.Image, error) {
 	m, age, ok := l.stale(id, time.Now())
 	if !ok {
 		return image.Image{}, cause
 	}
 	l.c.OnStale(id, age)
+	noteStale(ctx, age)
 	return m, nil
 }
 

@@ -32,6 +32,15 @@ func (c *memo) get(location int64) (target, bool) {
 	return e.target, ok && time.Now().Before(e.until)
 }
 
+// old returns what was remembered, however long ago: it does for while the
+// registry is away.
+func (c *memo) old(location int64) (target, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, ok := c.mu.m[location]
+	return e.target, ok
+}
+
 func (c *memo) put(location int64, t target) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -54,11 +54,25 @@ func (s *Service) weight(l image.Location) int {
 	return 0
 }
 
-// target resolves one location.
+// target resolves one location. While the registry is away, what was found
+// before does: a location's bytes never change.
 func (s *Service) target(ctx context.Context, m image.Image, l image.Location) (target, error) {
 	if t, ok := s.known.get(l.ID); ok {
 		return t, nil
 	}
+	t, err := s.lookUp(ctx, m, l)
+	if image.KindOf(err) == image.Unavailable && !errors.Is(err, errBad) {
+		if old, ok := s.known.old(l.ID); ok {
+			return old, nil
+		}
+	}
+	return t, err
+}
+
+// errBad marks bytes that were found not to be the image's.
+var errBad = errors.New("bad bytes")
+
+func (s *Service) lookUp(ctx context.Context, m image.Image, l image.Location) (target, error) {
 	st := s.storeOf(l)
 	if st == nil {
 		return target{}, image.Errorf(image.Unavailable, "The image lies in a store that this service does not have.")
@@ -102,11 +116,11 @@ func (s *Service) pin(ctx context.Context, m image.Image, l image.Location, t ta
 		}
 	}
 	if p.Bad {
-		return p, image.Errorf(image.Unavailable, "The image's data does not match its hash.")
+		return p, image.Wrap(image.Unavailable, errBad, "The image's data does not match its hash.")
 	}
 	if m.Size != nil && p.Size != *m.Size {
 		s.cfg.Log.Error("the bytes of an image are not as many as its record says", "image", m.ID, "location", l.ID, "bytes", p.Size, "record", *m.Size)
-		return p, image.Errorf(image.Unavailable, "The image's data does not match its size.")
+		return p, image.Wrap(image.Unavailable, errBad, "The image's data does not match its size.")
 	}
 	return p, nil
 }
