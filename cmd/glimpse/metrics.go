@@ -41,7 +41,13 @@ func newMetrics(reg *prometheus.Registry) *metrics {
 	}
 	members := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "glimpse_members", Help: "Nodes by state."}, []string{"state"})
 	members.WithLabelValues("ready").Set(1)
-	reg.MustRegister(m.queries, m.stale, m.http, m.read, m.reads, members,
+	peers := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "glimpse_peer_read_bytes_total", Help: "Bytes read from other nodes: none, on a node without others.",
+	}, []string{"zone"})
+	for _, zone := range []string{"same", "other"} {
+		peers.WithLabelValues(zone)
+	}
+	reg.MustRegister(peers, m.queries, m.stale, m.http, m.read, m.reads, members,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
