@@ -73,6 +73,7 @@ func TestWhatIsRefused(t *testing.T) {
 		"bad size":                  {"cache.memory.size=lots", "cache.memory.size"},
 		"bad share":                 {"cache.disk.min_free=120%", "cache.disk.min_free"},
 		"missing default store":     {"default_store=x", "default_store"},
+		"cutting downloads":         {"api.on_deactivate=cut", "api.on_deactivate"},
 		"a cluster":                 {"cluster.join=[10.0.0.1:7946]", "cluster.join"},
 		"unknown key":               {"a.b=c", "a.b"},
 	} {

@@ -104,6 +104,9 @@ func (c *Config) validateLater(bad func(key, format string, args ...any)) {
 	if len(c.API.EnabledImportMethods) > 0 {
 		bad("api.enabled_import_methods", "this version has no image import")
 	}
+	if c.API.OnDeactivate == "cut" {
+		bad("api.on_deactivate", "this version lets running downloads finish")
+	}
 	if c.API.MetadataEncryptionKey != "" {
 		bad("api.metadata_encryption_key", "this version can't read encrypted locations")
 	}
