@@ -12,9 +12,10 @@ import (
 )
 
 const (
-	pieceBytes = 256 << 10 // the most that a reader writes at once or holds privately
-	blockBytes = 64 << 10  // the unit in which disk chunks are checked and sent
-	holdBytes  = 64 << 10  // the most of a chunk that waits for its proof
+	pieceBytes  = 256 << 10 // the most that a reader holds privately, or reads of a disk chunk at once
+	directBytes = 1 << 20   // the most that is written at once straight out of a slab; more gained nothing
+	blockBytes  = 64 << 10  // the unit in which disk chunks are checked
+	holdBytes   = 64 << 10  // the most of a chunk that waits for its proof
 )
 
 // reader sends a range of an object: the Body that clients get. It holds nothing

@@ -145,9 +145,10 @@ func (s *Store) badOnDisk(k id, err error) {
 // promoteAfter is how many recent reads make a disk chunk worth a slab.
 const promoteAfter = 3
 
-// promote copies a disk chunk that is read often to memory if a slab is free.
+// promote copies a disk chunk that is read often to memory if a slab is free. A
+// chunk that is sent by sendfile gains nothing: the page cache has it.
 func (s *Store) promote(k id, d diskChunk) *entry {
-	if s.heat.hit(s.mem.seed, k) < promoteAfter {
+	if s.once || s.heat.hit(s.mem.seed, k) < promoteAfter {
 		return nil
 	}
 	sl, _ := s.pool.try(want{class: classAhead, n: 1})

@@ -79,12 +79,12 @@ func (r *reader) sendMemory(w io.Writer, v view) error {
 	data := v.e.bytes()[v.part.pos:v.part.to]
 	r.touch(v)
 	for len(data) > 0 && r.ctx.Err() == nil {
-		n := min(len(data), pieceBytes)
 		if r.slow || r.s.pool.waiting.Load() > 0 || !r.s.mem.send(v.e) {
-			b := r.private()[:copy(r.private(), data[:n])]
+			b := r.private()[:copy(r.private(), data)]
 			r.s.mem.unpin(v.e)
 			return r.write(w, b, v)
 		}
+		n := min(len(data), directBytes)
 		err := r.write(w, data[:n], v)
 		r.s.mem.sent(v.e)
 		if err != nil {
@@ -128,7 +128,7 @@ func (r *reader) sendDisk(w io.Writer, v view) error {
 	}
 	buf := r.private()
 	for off := v.part.pos; off < v.part.to && r.ctx.Err() == nil; {
-		b, err := v.d.Block(buf[:blockBytes], int(off))
+		b, err := v.d.Block(buf, int(off))
 		if err != nil {
 			return r.replace(v, err)
 		}

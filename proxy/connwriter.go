@@ -33,12 +33,29 @@ type connWriter struct {
 const pieceTLS = 16 << 10
 
 // pieceFile is what is sent of a file under one deadline.
-const pieceFile = 1 << 20
+const pieceFile = 4 << 20
 
 func newConnWriter(conn net.Conn, stall time.Duration, minRate int64) *connWriter {
 	w := &connWriter{conn: conn, stall: stall, minRate: minRate}
 	w.tcp, _ = conn.(*net.TCPConn)
+	if w.tcp != nil {
+		unpaced(w.tcp)
+	}
 	return w
+}
+
+// unpaced chooses plain Reno for a connection within the machine. What a host
+// uses for its network, often BBR, measures and paces there as if there were a
+// network, and costs twice the time (bench: warm downloads). A refusal is no harm.
+func unpaced(tcp *net.TCPConn) {
+	if a, ok := tcp.RemoteAddr().(*net.TCPAddr); !ok || !a.IP.IsLoopback() {
+		return
+	}
+	if raw, err := tcp.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) {
+			_ = unix.SetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, "reno")
+		})
+	}
 }
 
 var errTooSlow = errors.New("the client takes the body too slowly")
