@@ -4,7 +4,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 TOOLS := go tool -modfile=.ci/tools/go.mod
 export CGO_ENABLED ?= 0
 
-.PHONY: help run build test test-deps race fuzz bench check fmt lint clean go
+.PHONY: help run build test test-deps test-long teeth soak race fuzz bench check fmt lint clean go
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,12 @@ test: go ## set up what the tests need (DEPS=skip declines) and run them all
 
 test-deps: ## install the servers and clients that the tests need (Debian or Ubuntu, as root)
 	@.ci/deps install
+
+test-long: go ## all tests with the long counts of those that have one
+	@GLIMPSE_LONG=1 go run ./cmd/testreport ./...
+
+teeth: go ## take each defence away and see its test fail
+	@go run ./cmd/teeth
 
 race: go ## all tests under the race detector
 	@CGO_ENABLED=1 go run ./cmd/testreport -race ./...

@@ -222,7 +222,7 @@ func TestPoolQuotasAndOrder(t *testing.T) {
 }
 
 // A part's buffers come all at once, and a stream of fills can't keep a waiting
-// upload from them for ever.
+// upload from them: those who asked after it wait until it has them.
 func TestUploadIsNotStarved(t *testing.T) {
 	s := start(t, config(16), nil)
 	p := s.pool
@@ -234,35 +234,52 @@ func TestUploadIsNotStarved(t *testing.T) {
 		}
 		held = append(held, sl...)
 	}
-	got := make(chan []chunk.Buffer, 1)
+	var got []chunk.Buffer
+	served := make(chan struct{})
 	w := s.NewWriter("t", true)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		b, err := w.Buffers(t.Context(), 4)
-		if err != nil {
+		var err error
+		if got, err = w.Buffers(t.Context(), 4); err != nil {
 			t.Error(err)
 		}
-		got <- b
+		close(served)
 	})
 	eventually(t, "the upload waits", func() bool { return p.waiting.Load() == 1 })
-	for _, sl := range held[:12] { // for each fill that ends another one comes
-		p.put(sl)
+	for range 12 { // fills that come later and are long
 		wg.Go(func() {
 			next, _, err := p.take(t.Context(), want{class: classHome, n: 1})
 			if err != nil {
 				t.Error(err)
 				return
 			}
+			<-served
 			p.put(next[0])
 		})
 	}
-	for _, b := range <-got {
-		if len(b.Bytes()) != 64*kib {
-			t.Error("short buffer")
+	eventually(t, "the fills wait", func() bool { return p.waiting.Load() == 13 })
+	for _, sl := range held[:12] {
+		p.put(sl)
+	}
+	isServed := func() bool {
+		select {
+		case <-served:
+			return true
+		default:
+			return false
 		}
-		b.Release()
+	}
+	for i := 0; !isServed(); i++ {
+		if i == 2000 {
+			t.Error("12 slabs came free and the upload that asked first has none")
+			p.close() // ends all waits
+		}
+		yield()
 	}
 	wg.Wait()
+	for _, b := range got {
+		b.Release()
+	}
 	for _, sl := range held[12:] {
 		p.put(sl)
 	}

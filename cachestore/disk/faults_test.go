@@ -149,6 +149,30 @@ func TestALossOfPowerAtEveryCall(t *testing.T) {
 	}
 }
 
+// A clean stop is a promise: when the power goes right after it, all is there and
+// right, as the marker says.
+func TestACleanStopOutlivesALossOfPower(t *testing.T) {
+	mem := vfs.NewMem(0)
+	d := onFS(t, mem, 10<<20)
+	work(d, func() {})
+	if err := d.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := int64(5) // what work leaves: four of a under its new name, one of b
+	for seed := range uint64(20) {
+		again := onFS(t, mem.Crash(seed), 10<<20)
+		if st := again.Stats(); st.FoundUnclean || st.Chunks != want {
+			t.Errorf("seed %d: %+v, want %d chunks of a clean stop", seed, st, want)
+		}
+		if found := honest(t, again, "after the stop"); int64(found) != want {
+			t.Errorf("seed %d: %d of %d chunks are right", seed, found, want)
+		}
+		if err := again.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // Each kind of call fails in each way: the tier says so, never lies, and recovers
 // by itself when the faults end.
 func TestFaultsDegradeAndPass(t *testing.T) {

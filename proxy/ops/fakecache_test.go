@@ -130,3 +130,27 @@ func (w *fakeWriter) Publish(o chunk.Object) {
 }
 
 func (w *fakeWriter) Cancel() { w.kept = nil }
+
+// scarce is a cache that has a buffer for every other request only; the others
+// wait until they give up.
+type scarce struct {
+	*fakeCache
+	asked int
+}
+
+func (c *scarce) NewWriter(token string, memoryOnly bool) chunk.Writer {
+	return &scarceWriter{c.fakeCache.NewWriter(token, memoryOnly), c}
+}
+
+type scarceWriter struct {
+	chunk.Writer
+	c *scarce
+}
+
+func (w *scarceWriter) Buffers(ctx context.Context, n int) ([]chunk.Buffer, error) {
+	if w.c.asked++; w.c.asked%2 == 1 {
+		return w.Writer.Buffers(ctx, n)
+	}
+	<-ctx.Done()
+	return nil, context.Cause(ctx)
+}

@@ -6,6 +6,7 @@ import (
 	"hash"
 	"io"
 	"sync"
+	"time"
 
 	"glimpse/cachestore/chunk"
 	"glimpse/proxy/ops/inspect"
@@ -15,8 +16,16 @@ import (
 	"lukechampine.com/blake3"
 )
 
-// ahead is how many chunks the body may be ahead of the slowest consumer.
-const ahead = 2
+const (
+	// ahead is how many chunks the body may be ahead of the slowest consumer.
+	ahead = 2
+	// patience is how long a chunk of an upload waits for a buffer of the cache. Then
+	// it goes to the origin without one, and is not kept: others may hold the
+	// buffers as long as their clients are slow.
+	patience = 100 * time.Millisecond
+	// privateBytes is what an upload without a buffer holds.
+	privateBytes = 256 << 10
+)
 
 // received is what was learned about a body.
 type received struct {
@@ -27,11 +36,12 @@ type received struct {
 	virtual   *int64
 }
 
-// block is one chunk on its way through the consumers.
+// block is one chunk, or a part of one, on its way through the consumers.
 type block struct {
 	index  int
-	buf    chunk.Buffer
+	buf    chunk.Buffer // nil: a part of a chunk that is not kept
 	data   []byte
+	last   bool // of its chunk
 	digest chunk.Digest
 	zero   bool
 	users  sync.WaitGroup // consumers that still read data
@@ -70,7 +80,15 @@ type pipeline struct {
 	size     int64
 	md5, sum hash.Hash
 	manifest []chunk.Segment
+	parts    parts // of the chunk that is read without a buffer
 	inspect  *inspect.Inspector
+	private  []byte
+}
+
+// parts gathers the digest of a chunk that comes in several blocks.
+type parts struct {
+	sum  *blake3.Hasher // nil between two chunks
+	data bool           // not all were zeros
 }
 
 func newPipeline(a *attempt) *pipeline {
@@ -97,15 +115,35 @@ func newPipeline(a *attempt) *pipeline {
 
 // digest notes the chunk in the manifest.
 func (p *pipeline) digest(b *block) {
+	if b.last && p.parts.sum == nil {
+		if b.zero = chunk.IsZero(b.data); !b.zero {
+			b.digest = blake3.Sum256(b.data)
+		}
+		p.note(b)
+		return
+	}
+	if p.parts.sum == nil {
+		p.parts = parts{sum: blake3.New(len(b.digest), nil)}
+	}
+	_, _ = p.parts.sum.Write(b.data) // never fails
+	p.parts.data = p.parts.data || !chunk.IsZero(b.data)
+	if b.last {
+		b.zero = !p.parts.data
+		p.parts.sum.Sum(b.digest[:0])
+		p.parts.sum = nil
+		p.note(b)
+	}
+}
+
+func (p *pipeline) note(b *block) {
 	seg, i := b.index/chunk.SegmentChunks, b.index%chunk.SegmentChunks
 	if seg == len(p.manifest) {
 		p.manifest = append(p.manifest, chunk.NewSegment(chunk.SegmentChunks))
 	}
-	if b.zero = chunk.IsZero(b.data); b.zero {
+	if b.zero {
 		p.manifest[seg].SetZero(i)
 		return
 	}
-	b.digest = blake3.Sum256(b.data)
 	p.manifest[seg].Set(i, b.digest)
 }
 
@@ -125,6 +163,9 @@ func (p *pipeline) consume(in <-chan *block, fn func(*block) error) (err error) 
 func (p *pipeline) finish(keep chunk.Writer) error {
 	for b := range p.done {
 		b.users.Wait()
+		if b.buf == nil {
+			continue
+		}
 		keep.Keep(b.index, b.buf, len(b.data), b.digest, b.zero)
 	}
 	return nil
@@ -138,38 +179,83 @@ func (p *pipeline) end() {
 	close(p.done)
 }
 
-// read fills buffers from the body and sends them round.
+// read takes the body chunk by chunk and sends it round.
 func (p *pipeline) read(ctx context.Context, a *attempt) error {
 	for index := 0; ; index++ {
-		bufs, err := a.keep.Buffers(ctx, 1)
+		buf, err := a.buffer(ctx)
 		if err != nil {
 			return bodyError(ctx, err)
 		}
-		b := &block{index: index, buf: bufs[0]}
-		n, err := io.ReadFull(a.u.Body, b.buf.Bytes()[:p.chunk])
-		end := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
-		if err != nil && !end {
-			b.buf.Release()
-			return bodyError(ctx, err)
+		take := p.readPrivately
+		if buf != nil {
+			take = func(ctx context.Context, a *attempt, index int) (bool, error) { return p.readInto(ctx, a, index, buf) }
 		}
-		p.size += int64(n)
-		if err := a.fits(p.size); err != nil {
-			b.buf.Release()
+		if end, err := take(ctx, a, index); end || err != nil {
 			return err
-		}
-		if n == 0 {
-			b.buf.Release()
-			return nil
-		}
-		b.data = b.buf.Bytes()[:n]
-		p.send(b)
-		if end {
-			return nil
 		}
 		if ctx.Err() != nil {
 			return bodyError(ctx, ctx.Err())
 		}
 	}
+}
+
+var errImpatient = errors.New("no buffer came in time")
+
+// buffer returns nil when the cache has none to give soon.
+func (a *attempt) buffer(ctx context.Context) (chunk.Buffer, error) {
+	soon, cancel := context.WithTimeoutCause(ctx, patience, errImpatient)
+	defer cancel()
+	bufs, err := a.keep.Buffers(soon, 1)
+	switch {
+	case err == nil:
+		return bufs[0], nil
+	case errors.Is(err, errImpatient) && ctx.Err() == nil:
+		return nil, nil
+	}
+	return nil, err
+}
+
+// readInto reads a chunk into a buffer of the cache.
+func (p *pipeline) readInto(ctx context.Context, a *attempt, index int, buf chunk.Buffer) (end bool, err error) {
+	n, end, err := p.fill(ctx, a, buf.Bytes()[:p.chunk])
+	if err != nil || n == 0 {
+		buf.Release()
+		return end, err
+	}
+	p.send(&block{index: index, buf: buf, data: buf.Bytes()[:n], last: true})
+	return end, nil
+}
+
+// readPrivately reads a chunk in parts, through memory of the upload's own.
+func (p *pipeline) readPrivately(ctx context.Context, a *attempt, index int) (end bool, err error) {
+	if p.private == nil {
+		p.private = make([]byte, min(privateBytes, p.chunk))
+	}
+	for left := p.chunk; left > 0 && !end; {
+		var n int
+		if n, end, err = p.fill(ctx, a, p.private[:min(left, int64(len(p.private)))]); err != nil {
+			return end, err
+		}
+		left -= int64(n)
+		if n == 0 && left == p.chunk {
+			return end, nil // the chunk before was the last one
+		}
+		b := &block{index: index, data: p.private[:n], last: end || left == 0}
+		p.send(b)
+		b.users.Wait()
+	}
+	return end, nil
+}
+
+// fill reads as much as fits. end: the body is over.
+func (p *pipeline) fill(ctx context.Context, a *attempt, to []byte) (n int, end bool, err error) {
+	n, err = io.ReadFull(a.u.Body, to)
+	end = errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+	if err != nil && !end {
+		return n, end, bodyError(ctx, err)
+	}
+	p.size += int64(n)
+	return n, end, a.fits(p.size)
 }
 
 // fits refuses a body that is larger than allowed, or than announced.

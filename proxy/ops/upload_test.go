@@ -12,6 +12,7 @@ import (
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
+	"time"
 
 	"glimpse/backends"
 	"glimpse/backends/backendtest"
@@ -315,4 +316,59 @@ func TestAFinishedUploadInterruptsNothing(t *testing.T) {
 			t.Error("its connection was interrupted")
 		}
 	})
+}
+
+// An upload that gets no buffer of the cache goes to the origin all the same, with
+// the same hashes; only what had a buffer is kept.
+func TestAnUploadDoesNotNeedTheCache(t *testing.T) {
+	for _, size := range []int{0, 1, 64, 65, 128, 192, 1000} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var c *scarce
+				b := newBench(t, func(cfg *Config) {
+					c = &scarce{fakeCache: cfg.Cache.(*fakeCache)}
+					cfg.Cache = c
+					cfg.LeaseRenew = time.Hour
+				})
+				data := backendtest.Bytes(size)
+				if size > 500 {
+					clear(data[64:128]) // zeros without a buffer
+					clear(data[128:192])
+				}
+				m, err := b.upload(b.queued(nil), bytes.NewReader(data), -1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				full := sha512.Sum512(data)
+				if got, err := b.read(m); err != nil || !bytes.Equal(got, data) || *m.HashValue != hex.EncodeToString(full[:]) {
+					t.Errorf("%d bytes back, %v, hash %s", len(got), err, *m.HashValue)
+				}
+				if n := b.cache.lent(); n != 0 {
+					t.Errorf("%d buffers not given back", n)
+				}
+				if size == 0 {
+					return
+				}
+				d, err := b.Data(t.Context(), m)
+				if err != nil {
+					t.Fatal(err)
+				}
+				count := geometry.Count(d.Size)
+				seg, err := b.Segment(t.Context(), d.t.object.Key, 0, count)
+				if err != nil || seg.Chunks() != count {
+					t.Fatal(seg, err)
+				}
+				for i := range count {
+					part := data[geometry.Off(i):][:geometry.Len(i, d.Size)]
+					digest, zero, known := seg.At(i)
+					if !known || zero != chunk.IsZero(part) || !zero && digest != blake3.Sum256(part) {
+						t.Errorf("chunk %d of %d is wrong in the manifest", i, count)
+					}
+					if _, kept := b.cache.published[d.t.object.Key][i]; kept != (i%2 == 0) {
+						t.Errorf("chunk %d: kept is %v", i, kept)
+					}
+				}
+			})
+		})
+	}
 }

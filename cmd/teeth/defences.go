@@ -1,0 +1,110 @@
+package main
+
+var defences = []defence{
+	{
+		name: "digest check", file: "cachestore/run.go",
+		old: "if r.l.s.proves(f.id, d, in.digest) {", off: "if true {",
+		pkg: "cachestore", test: "TestCorruptOriginIsHeldBack",
+	},
+	{
+		name: "hold-back", file: "cachestore/fill.go",
+		old: "e, to := f.e, max(p.from, p.to-p.hold)", off: "e, to := f.e, p.to",
+		pkg: "cachestore", test: "TestCorruptOriginIsHeldBack",
+	},
+	{
+		name: "compare after refill", file: "cachestore/fill.go",
+		old: "case p.from < f.hi && p.pos > f.lo && p.pos > p.from:", off: "case false:",
+		pkg: "cachestore", test: "TestRefillAfterCorruption",
+	},
+	{
+		name: "block checksum", file: "cachestore/disk/chunk.go",
+		old: "if castagnoli(b[i*BlockSize:min(len(b), (i+1)*BlockSize)]) != c.end.crcs[first+i] {", off: "if false {",
+		pkg: "cachestore/disk", test: "TestAFlippedBitAnywhereIsFoundByItsRead",
+	},
+	{
+		name: "trailer check", file: "cachestore/disk/trailer.go",
+		old: "castagnoli(body) != sum", off: "sum == 0 && len(body) == 0",
+		pkg: "cachestore/disk", test: "TestAFlippedBitAnywhereIsFoundByItsRead",
+	},
+	{
+		name: "trailer's key", file: "cachestore/disk/chunk.go",
+		old: "if c.end.index != int(c.index) || c.end.key != key && !aliased(c.t.fs, dir, key, c.end.key) {", off: "if false {",
+		pkg: "cachestore/disk", test: "TestARenamedObjectIsReadUnderItsNewKeyOnly",
+	},
+	{
+		name: "coalescing", file: "cachestore/level.go",
+		old: "if f := l.fills[k]; f != nil && f.join() {\n\t\treturn []*fill{f}, nil\n\t}", off: "",
+		pkg: "cachestore", test: "TestManyReadersOneFill",
+	},
+	{
+		name: "revocable pins", file: "cachestore/send.go",
+		old: "if r.slow || r.s.pool.waiting.Load() > 0 || !r.s.mem.send(v.e) {", off: "if !r.s.mem.send(v.e) && false {",
+		pkg: "cachestore", test: "TestStalledClientsDontStarveTheNode",
+	},
+	{
+		name: "waiting in order", file: "cachestore/grant.go",
+		old: "case stuck.space >= 0 && !p.mayPass(q.want, stuck.space):", off: "case false:",
+		pkg: "cachestore", test: "TestUploadIsNotStarved",
+	},
+	{
+		name: "upload quota", file: "cachestore/grant.go",
+		old: "case w.class == classUpload && p.held[classUpload]+w.n > p.uploadQuota():", off: "case false:",
+		pkg: "cachestore", test: "TestPoolQuotasAndOrder",
+	},
+	{
+		name: "uploads without slabs", file: "proxy/ops/receive.go",
+		old: "context.WithTimeoutCause(ctx, patience, errImpatient)", off: "context.WithTimeoutCause(ctx, 1000*patience, errors.New(\"late\"))",
+		pkg: "proxy/ops", test: "TestAnUploadDoesNotNeedTheCache",
+	},
+	{
+		name: "verified after a crash", file: "cachestore/disk/chunk.go",
+		old: "if err == nil && e.state == stSuspect {", off: "if err == nil && e.state == stSuspect && false {",
+		pkg: "cachestore/disk", test: "TestABadByteAnywhereIsFoundAfterAnUncleanStop",
+	},
+	{
+		name: "clean marker", file: "cachestore/disk/tier.go",
+		old: "if err := t.fs.SyncFS(t.root); err != nil {\n\t\treturn err\n\t}", off: "",
+		pkg: "cachestore/disk", test: "TestACleanStopOutlivesALossOfPower",
+	},
+	{
+		name: "fsync of an upload", file: "backends/file/write.go",
+		old: "if err := w.f.Sync(); err != nil {", off: "if err := error(nil); err != nil {",
+		pkg: "cmd/glimpse/systest", test: "TestAnUploadIsDurableBeforeItIsSeen",
+	},
+	{
+		name: "fsync of the folder", file: "backends/file/write.go",
+		old: "w.d.root.Remove(w.temp), w.d.sync())", off: "w.d.root.Remove(w.temp))",
+		pkg: "cmd/glimpse/systest", test: "TestAnUploadIsDurableBeforeItIsSeen",
+	},
+	{
+		name: "no replacing", file: "backends/file/write.go",
+		old: "w.d.root.Link(w.temp, w.key)", off: "w.d.root.Rename(w.temp, w.key)",
+		pkg: "backends/file", test: "TestFolders",
+	},
+	{
+		name: "row lock", file: "registry/sqlstore/mysql.go",
+		old: `return " FOR UPDATE"`, off: `return ""`,
+		pkg: "registry/sqlstore", test: "TestConformance/mariadb/images",
+	},
+	{
+		name: "upload token", file: "registry/sqlstore/activate.go",
+		old: "at.State != registry.UploadLive || at.lapsed || !at.newest || ", off: "",
+		pkg: "registry/sqlstore", test: "TestConformance/sqlite/.*uploads",
+	},
+	{
+		name: "policy on hits", file: "proxy/download.go",
+		old: "if err := r.may(\"download_image\", m); err != nil {\n\t\treturn err\n\t}", off: "",
+		pkg: "proxy", test: "TestWhoSeesAndMayTouchAnImage",
+	},
+	{
+		name: "deactivation on hits", file: "proxy/download.go",
+		old: "if m.Status == image.Deactivated && !r.admin {", off: "if m.Status == image.Deactivated && false {",
+		pkg: "proxy", test: "TestDeactivation",
+	},
+	{
+		name: "claimed hashes", file: "proxy/ops/resolve.go",
+		old: "default:\n\t\tt.object.Key = s.privateKey(m, l, pin.Size, pin.Validator)",
+		off: "case m.HashValue != nil:\n\t\tt.object.Key = s.contentKey(m, l, registry.Content{Algo: *m.HashAlgo, Hash: *m.HashValue, Size: pin.Size}, pin.Validator)\n\tdefault:\n\t\tt.object.Key = s.privateKey(m, l, pin.Size, pin.Validator)",
+		pkg: "proxy/ops", test: "TestAClaimedHashOpensNobodysBytes",
+	},
+}
