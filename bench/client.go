@@ -4,14 +4,21 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -71,35 +78,47 @@ func storm(ctx context.Context, from string, clients int, size int64) error {
 
 // download reads one body and drops its bytes in the kernel.
 func download(ctx context.Context, from string, size int64) error {
+	_, err := receive(ctx, from, "", http.StatusOK, size)
+	return err
+}
+
+// receive asks with further header lines and takes n bytes.
+func receive(ctx context.Context, from, header string, status int, n int64) (at times, err error) {
 	u, err := url.Parse(from)
 	if err != nil {
-		return err
+		return at, err
 	}
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", u.Host)
 	if err != nil {
-		return err
+		return at, err
 	}
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", u.RequestURI(), u.Host); err != nil {
-		return err
+	start := time.Now()
+	if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\n%sConnection: close\r\n\r\n", u.RequestURI(), u.Host, header); err != nil {
+		return at, err
 	}
 	head := bufio.NewReaderSize(conn, 4096)
 	resp, err := http.ReadResponse(head, nil)
 	if err != nil {
-		return err
+		return at, err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK || resp.ContentLength != size {
-		return fmt.Errorf("%s, %d bytes, want %d", resp.Status, resp.ContentLength, size)
+	if resp.StatusCode != status || resp.ContentLength != n {
+		return at, fmt.Errorf("%s, %d bytes, want %d", resp.Status, resp.ContentLength, n)
 	}
-	got, err := drop(conn.(*net.TCPConn), size-int64(head.Buffered()))
-	if got += int64(head.Buffered()); err == nil && got != size {
-		err = fmt.Errorf("body ended at %d of %d", got, size)
+	if _, err := head.Peek(1); err != nil {
+		return at, err
 	}
-	return err
+	at.first = time.Since(start)
+	got, err := drop(conn.(*net.TCPConn), n-int64(head.Buffered()))
+	if got += int64(head.Buffered()); err == nil && got != n {
+		err = fmt.Errorf("body ended at %d of %d", got, n)
+	}
+	at.last = time.Since(start)
+	return at, err
 }
 
 // drop receives up to n bytes with MSG_TRUNC, which discards them in the kernel.
@@ -127,31 +146,6 @@ func drop(conn *net.TCPConn, n int64) (got int64, err error) {
 		got += int64(k)
 	}
 	return got, nil
-}
-
-// gets sends n small requests over 32 kept connections.
-func gets(ctx context.Context, from string, n int) error {
-	const conns = 32
-	tr := &http.Transport{MaxIdleConnsPerHost: conns, MaxConnsPerHost: conns, DisableCompression: true}
-	defer tr.CloseIdleConnections()
-	client := &http.Client{Transport: tr, Timeout: 10 * time.Second}
-	work := make(chan struct{}, n)
-	for range n {
-		work <- struct{}{}
-	}
-	close(work)
-	g, ctx := errgroup.WithContext(ctx)
-	for range conns {
-		g.Go(func() error {
-			for range work {
-				if err := get(ctx, client, from); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	}
-	return g.Wait()
 }
 
 func get(ctx context.Context, client *http.Client, from string) error {
@@ -191,4 +185,59 @@ func cpuSeconds(pids []int) (total float64, err error) {
 		}
 	}
 	return total, nil
+}
+
+// downloadRange reads n bytes at off and drops them in the kernel.
+func downloadRange(ctx context.Context, from string, off, n int64) error {
+	_, err := receive(ctx, from, fmt.Sprintf("Range: bytes=%d-%d\r\n", off, off+n-1), http.StatusPartialContent, n)
+	return err
+}
+
+// times are when a body began and ended, after its request was sent.
+type times struct{ first, last time.Duration }
+
+// stormTLS is storm over TLS; the bytes have to be deciphered to be dropped.
+func stormTLS(ctx context.Context, from string, clients int, size int64) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for range clients {
+		g.Go(func() error {
+			tr := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableCompression: true}
+			defer tr.CloseIdleConnections()
+			r, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
+			if err != nil {
+				return err
+			}
+			resp, err := tr.RoundTrip(r)
+			if err != nil {
+				return err
+			}
+			defer resp.Body.Close()
+			if n, err := io.CopyBuffer(io.Discard, struct{ io.Reader }{resp.Body}, make([]byte, 1<<20)); err != nil || n != size {
+				return fmt.Errorf("%s: %d of %d bytes: %w", resp.Status, n, size, err)
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// selfSigned makes a certificate for loopback.
+func selfSigned(dir string) (cert, key string, err error) {
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return "", "", err
+	}
+	t := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	der, err := x509.CreateCertificate(rand.Reader, t, t, &k.PublicKey, k)
+	if err != nil {
+		return "", "", err
+	}
+	raw, err := x509.MarshalPKCS8PrivateKey(k)
+	if err != nil {
+		return "", "", err
+	}
+	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	return cert, key, errors.Join(
+		os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600),
+		os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}), 0o600))
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -33,7 +32,7 @@ http {
   proxy_cache_path %[1]s/nginx-cache keys_zone=c:10m max_size=64g;
   keepalive_requests 1000000;
   server {
-    listen 127.0.0.1:%[2]d;
+    listen 127.0.0.1:%[2]d;%[4]s
     location = /image { alias %[3]s; }
     location = /small { default_type application/json; return 200 '{"id": "5f2e4a8c-0000-4000-8000-000000000000", "name": "x", "status": "active", "tags": [], "visibility": "shared"}'; }
     location = /upload { client_body_in_file_only clean; client_body_buffer_size 1m; proxy_pass http://127.0.0.1:%[2]d/done; proxy_pass_request_body off; proxy_set_header Content-Length ""; }
@@ -47,32 +46,37 @@ http {
 }
 `
 
-func startNginx(ctx context.Context, dir, image string) (*nginx, error) {
+// nginx starts the peer before an image's file. tls are further lines of its
+// server, or none.
+func (l *lab) nginx(image, tls string) *nginx {
 	port, err := freePort()
 	if err != nil {
-		return nil, err
+		l.Fatal(err)
 	}
+	dir := l.TempDir()
 	base := fmt.Sprintf("http://127.0.0.1:%d", port)
 	n := &nginx{
-		config: fmt.Sprintf(nginxConfig, dir, port, image), cache: filepath.Join(dir, "nginx-cache"),
+		config: fmt.Sprintf(nginxConfig, dir, port, image, tls), cache: filepath.Join(dir, "nginx-cache"),
 		static: base + "/image", cached: base + "/cached", small: base + "/small", upload: base + "/upload",
 	}
 	file := filepath.Join(dir, "nginx.conf")
-	if err := os.Chmod(dir, 0o755); err != nil { // the workers run as another user
-		return nil, err
-	}
 	if err := os.WriteFile(file, []byte(n.config), 0o644); err != nil {
-		return nil, err
+		l.Fatal(err)
 	}
+	l.say("nginx:\n" + n.config)
 	if n.process, err = start(dir, "nginx", "-c", file, "-p", dir); err != nil {
-		return nil, err
+		l.Fatal(err)
 	}
-	return n, waitFor(ctx, n.small)
+	l.Cleanup(n.stop)
+	if err := waitFor(l.ctx, n.small); err != nil {
+		l.Fatal(err)
+	}
+	return n
 }
 
-// purgeThen empties the cache folder; nginx then finds its entries missing and
+// purge empties the cache folder; nginx then finds its entries missing and
 // fetches them again.
-func (n *nginx) purgeThen(do func() error) error {
+func (n *nginx) purge() error {
 	entries, err := os.ReadDir(n.cache)
 	if err != nil {
 		return err
@@ -82,5 +86,5 @@ func (n *nginx) purgeThen(do func() error) error {
 			return err
 		}
 	}
-	return do()
+	return nil
 }

@@ -40,8 +40,9 @@ func (p *process) stop() {
 }
 
 // pids are the process and its children.
-func (p *process) pids() ([]int, error) {
-	pid := p.cmd.Process.Pid
+func (p *process) pids() ([]int, error) { return family(p.cmd.Process.Pid) }
+
+func family(pid int) ([]int, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
 	if err != nil {
 		return nil, err

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"io"
+	"fmt"
 	"slices"
 	"time"
 
@@ -12,7 +12,7 @@ import (
 type server interface{ pids() ([]int, error) }
 
 type measurement struct {
-	wall time.Duration
+	wall float64 // seconds
 	cpu  float64 // seconds of the server
 }
 
@@ -31,58 +31,50 @@ func measure(s server, do func() error) (measurement, error) {
 	}
 	wall := time.Since(start)
 	after, err := cpuSeconds(pids)
-	return measurement{wall, after - before}, err
+	return measurement{wall.Seconds(), after - before}, err
 }
 
-// report gathers the rounds of each workload and peer.
-type report struct {
-	order []string
-	rows  map[string]map[string]*series
+// variant is one way to do a row's work.
+type variant struct {
+	name   string
+	goal   string // what is aimed at, as a ratio to the first variant
+	server server
+	amount float64 // GiB, or requests; 0: as the first
+	before func() error
+	do     func() error
 }
 
-type series struct {
-	amount    float64
-	wall, cpu []float64
-}
-
-func newReport() *report { return &report{rows: map[string]map[string]*series{}} }
-
-func (r *report) add(name, peer string, amount float64, m measurement) {
-	if r.rows[name] == nil {
-		r.rows[name] = map[string]*series{}
-		r.order = append(r.order, name)
-	}
-	s := r.rows[name][peer]
-	if s == nil {
-		s = &series{amount: amount}
-		r.rows[name][peer] = s
-	}
-	s.wall = append(s.wall, m.wall.Seconds())
-	s.cpu = append(s.cpu, m.cpu)
-}
-
-// print writes a table: rates, server CPU, and Glimpse's ratio to nginx.
-func (r *report) print(w io.Writer) {
-	t := table.NewWriter()
-	t.SetOutputMirror(w)
-	t.AppendHeader(table.Row{"workload", "peer", "wall s", "rate", "server cpu s", "wall / nginx", "cpu / nginx"})
-	for _, name := range r.order {
-		base := r.rows[name]["nginx"]
-		for _, peer := range []string{"nginx", "glimpse"} {
-			s := r.rows[name][peer]
-			scale := 1024.0
-			if name == "metadata" {
-				scale = 1
+// race measures the variants in turn, as often as there are rounds, and prints
+// the medians and their ratios to the first. unit is what amount counts.
+func (l *lab) race(unit string, amount float64, all ...variant) error {
+	wall, cpu := make([][]float64, len(all)), make([][]float64, len(all))
+	for range l.rounds {
+		for i, v := range all {
+			if v.before != nil {
+				if err := v.before(); err != nil {
+					return fmt.Errorf("%s: %w", v.name, err)
+				}
 			}
-			t.AppendRow(table.Row{
-				name, peer, round3(median(s.wall)), int(s.amount * scale / median(s.wall)), round3(median(s.cpu)),
-				ratio(median(s.wall), median(base.wall)), ratio(median(s.cpu), median(base.cpu)),
-			})
+			m, err := measure(v.server, v.do)
+			if err != nil {
+				return fmt.Errorf("%s: %w", v.name, err)
+			}
+			n := v.amount
+			if n == 0 {
+				n = amount
+			}
+			wall[i] = append(wall[i], m.wall/n)
+			cpu[i] = append(cpu[i], m.cpu/n)
 		}
-		t.AppendSeparator()
 	}
-	t.SetCaption("rate: MiB/s over all clients; requests per second for metadata")
+	t := table.NewWriter()
+	t.SetOutputMirror(l.out)
+	t.AppendHeader(table.Row{"", unit + "/s", "server cpu s/" + unit, "wall ratio", "cpu ratio", "aim"})
+	for i, v := range all {
+		t.AppendRow(table.Row{v.name, three(1 / median(wall[i])), three(median(cpu[i])), three(median(wall[i]) / median(wall[0])), three(median(cpu[i]) / median(cpu[0])), v.goal})
+	}
 	t.Render()
+	return nil
 }
 
 func median(v []float64) float64 {
@@ -90,11 +82,11 @@ func median(v []float64) float64 {
 	return s[len(s)/2]
 }
 
-func round3(f float64) float64 { return float64(int(f*1000+0.5)) / 1000 }
-
-func ratio(a, b float64) any {
-	if b == 0 {
-		return "-"
-	}
-	return round3(a / b)
+// percentile of p, 0 to 1.
+func percentile(v []float64, p float64) float64 {
+	s := slices.Sorted(slices.Values(v))
+	return s[min(len(s)-1, int(p*float64(len(s))))]
 }
+
+// three significant digits are as many as a run can tell.
+func three(f float64) string { return fmt.Sprintf("%.3g", f) }

@@ -20,6 +20,9 @@ type GlanceServer struct {
 // URL is an address of its Image API.
 func (g *GlanceServer) URL(path string) string { return "http://" + g.Addr + path }
 
+// PID is the process's; its workers are its children.
+func (g *GlanceServer) PID() int { return g.p.cmd.Process.Pid }
+
 // Stop ends the server.
 func (g *GlanceServer) Stop() {
 	if g.p != nil {

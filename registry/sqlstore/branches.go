@@ -5,18 +5,18 @@ import (
 	"glimpse/registry/image"
 )
 
-// branches are the rules by which the caller sees images, one clause each. An
-// admin sees all by one rule. An empty project is no one's: it owns nothing and
+// branches are the rules by which the caller sees images, one clause each, of
+// images that are not deleted. An admin sees all by one rule. An empty project is no one's: it owns nothing and
 // nothing is shared with it.
 func branches(q registry.Query) []clause {
 	if registry.Text("Project", q.Project, 255) != nil {
 		q.Project = ""
 	}
 	if q.Admin {
-		return []clause{adminBranch(q)}
+		return []clause{live(adminBranch(q))}
 	}
 	var all []clause
-	add := func(sql string, args ...any) { all = append(all, clause{sql, args}) }
+	add := func(sql string, args ...any) { all = append(all, live(clause{sql, args})) }
 	wants := func(v image.Visibility) bool {
 		return q.Visibility == "" || q.Visibility == "all" || q.Visibility == string(v)
 	}
@@ -40,6 +40,9 @@ func branches(q registry.Query) []clause {
 	return all
 }
 
+// live keeps the deleted ones out, by a column of every index that has an order.
+func live(c clause) clause { return clause{c.sql + " AND i.deleted = 0", c.args} }
+
 func adminBranch(q registry.Query) clause {
 	switch q.Visibility {
 	case "all":
@@ -54,9 +57,9 @@ func adminBranch(q registry.Query) clause {
 }
 
 func sharedBranch(q registry.Query) clause {
-	// COALESCE keeps the engines from walking an index over all shared images: a
-	// project is a member of few.
-	c := clause{"COALESCE(i.visibility, '') = 'shared' AND i.id IN (SELECT image_id FROM image_members WHERE member = ? AND deleted = 0", []any{q.Project}}
+	// COALESCE keeps the engines from walking an index over all images: a project
+	// is a member of few.
+	c := clause{"COALESCE(i.visibility, '') = 'shared' AND COALESCE(i.deleted, 1) = 0 AND i.id IN (SELECT image_id FROM image_members WHERE member = ? AND deleted = 0", []any{q.Project}}
 	switch q.MemberStatus {
 	case "all":
 	case "":

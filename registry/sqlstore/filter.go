@@ -9,11 +9,15 @@ import (
 
 var operators = map[string]string{"gt": ">", "gte": ">=", "eq": "=", "neq": "<>", "lt": "<", "lte": "<="}
 
-// filters are the conditions that every branch has. Field names were checked
-// against the known ones and are safe to be put into SQL.
+// filters are the conditions that every branch has beside its own. Field names
+// were checked against the known ones and are safe to be put into SQL.
+//
+// COALESCE keeps MariaDB from intersecting the index of os_hidden with others
+// instead of walking the one that has the order (200,000 images: 500 ms a page,
+// 1 ms without).
 func (db *DB) filters(q registry.Query) (conditions, error) {
 	var c conditions
-	c.add("i.deleted = 0 AND i.os_hidden = ? AND i.status <> 'killed'", q.Hidden)
+	c.add("COALESCE(i.os_hidden, 0) = ? AND i.status <> 'killed'", q.Hidden)
 	if q.Owner != nil {
 		c = append(c, is("i.owner", *q.Owner))
 	}

@@ -90,6 +90,11 @@ func (db *DB) pageQuery(ctx context.Context, q registry.Query) (query clause, ok
 		return clause{}, false, err
 	}
 	keys := q.Keys()
+	if keys[0].Key == "created_at" {
+		// Always true. MariaDB takes an index in order for a range, and else may
+		// intersect two that have none.
+		common.add("i.created_at >= '1000-01-01 00:00:00'")
+	}
 	if q.Marker != "" {
 		after, err := db.after(ctx, q, keys)
 		if err != nil {
