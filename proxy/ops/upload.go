@@ -82,7 +82,7 @@ type attempt struct {
 	out       backends.Writer
 	keep      chunk.Writer
 	unknown   bool // whether the registry took it is not known: nothing may be touched
-	committed bool // the object has its final name
+	committed bool // the object has its final name, or may have it
 }
 
 // run does the upload under a lease that is renewed until it ends.
@@ -146,10 +146,10 @@ func (a *attempt) store(ctx context.Context) (image.Image, error) {
 		return image.Image{}, err
 	}
 	at, err := a.out.Commit(ctx)
+	a.committed = !errors.Is(err, backends.ErrExists) // after any other error it may be there all the same
 	if err != nil {
 		return image.Image{}, writeError(err)
 	}
-	a.committed = true
 	info, err := a.st.Backend.Stat(ctx, at)
 	if err != nil {
 		return image.Image{}, unavailable(err)
