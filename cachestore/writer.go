@@ -25,7 +25,7 @@ var _ chunk.Writer = (*writer)(nil)
 // from the disk. The caller ends it with Publish or Cancel.
 func (s *Store) NewWriter(token string, memoryOnly bool) chunk.Writer {
 	return &writer{
-		s: s, key: chunk.Key("u:" + token), disk: s.disk != nil && !memoryOnly,
+		s: s, key: chunk.UploadKey(token), disk: s.disk != nil && !memoryOnly,
 		marks: map[int]bool{}, kept: map[int]chunk.Digest{},
 	}
 }

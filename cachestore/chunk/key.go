@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// A Key names bytes that never change. There are two kinds. A content key,
+// A Key names bytes that never change. There are two kinds that are read. A content key,
 // "c:<algo>:<hash>:<size>", is made only of a hash that Glimpse computed itself
 // over these bytes; images with equal content share it. A private key,
 // "p:<hmac>", belongs to one location of one image and can be reached through
@@ -36,6 +36,13 @@ func PrivateKey(secret []byte, imageID string, location int64, url string, size 
 	}
 	return Key("p:" + hex.EncodeToString(m.Sum(nil)))
 }
+
+// UploadKey names the chunks of an upload under way. No reader has the name, and
+// it means nothing to another process.
+func UploadKey(token string) Key { return Key("u:" + token) }
+
+// Upload says whether the key is the name of an upload.
+func (k Key) Upload() bool { return strings.HasPrefix(string(k), "u:") }
 
 // Content says whether the key names bytes by their hash.
 func (k Key) Content() bool { return strings.HasPrefix(string(k), "c:") }

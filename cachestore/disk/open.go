@@ -12,7 +12,8 @@ import (
 	"glimpse/cachestore/vfs"
 )
 
-// Open takes the folder and finds what it holds, by reading folders only.
+// Open takes the folder and finds what it holds, by reading folders and the key
+// of each object.
 // Leftover temporary files and older generations are removed.
 func Open(ctx context.Context, c Config) (*Tier, error) {
 	c = c.withDefaults()
@@ -85,6 +86,13 @@ func (t *Tier) recoverObject(h hash, clean bool) {
 		t.log.Warn("a cache folder can't be read", "folder", dir, "error", err)
 		return
 	}
+	if t.orphaned(dir) {
+		for _, name := range names {
+			_ = t.fs.Remove(filepath.Join(dir, name))
+		}
+		_ = t.fs.Remove(dir)
+		return
+	}
 	o := t.hold(h, true)
 	defer t.letGo(o)
 	for _, name := range names {
@@ -96,6 +104,13 @@ func (t *Tier) recoverObject(h hash, clean bool) {
 			t.recoverChunk(o, index, entry{length: length, gen: gen}, clean)
 		}
 	}
+}
+
+// orphaned says whether a folder holds the chunks of an upload that ended with
+// its process. Where the key was lost too they go when space is needed.
+func (t *Tier) orphaned(dir string) bool {
+	keys, err := readKeys(t.fs, dir)
+	return err == nil && keys[0].Upload()
 }
 
 func (t *Tier) recoverChunk(o *object, index uint32, e entry, clean bool) {
