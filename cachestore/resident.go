@@ -68,7 +68,7 @@ func (s *Store) resident(ctx context.Context, o chunk.Object, index int) (found,
 	var at found
 	var ok bool
 	for _, key := range s.onDiskAs(k.key) {
-		if at, ok = s.onDisk(ctx, o, id{key, index}); ok {
+		if at, ok = s.onDisk(ctx, o, k, key); ok {
 			break
 		}
 	}
@@ -91,9 +91,10 @@ func (at found) release(s *Store) {
 	}
 }
 
-// onDisk opens a chunk on disk, or copies it to memory when it is wanted often.
-func (s *Store) onDisk(ctx context.Context, o chunk.Object, k id) (found, bool) {
-	_, _, zero, ok := s.disk.t.Has(k.key, k.index)
+// onDisk opens a chunk that the disk may have as a chunk of key, which is k's or
+// the one it had before, or copies it to memory when it is wanted often.
+func (s *Store) onDisk(ctx context.Context, o chunk.Object, k id, key chunk.Key) (found, bool) {
+	_, _, zero, ok := s.disk.t.Has(key, k.index)
 	if !ok {
 		return found{}, false
 	}
@@ -101,19 +102,19 @@ func (s *Store) onDisk(ctx context.Context, o chunk.Object, k id) (found, bool) 
 		s.ledger.see(k, chunk.Digest{}, s.geo.Count(o.Size))
 		return found{zero: true}, true
 	}
-	d, err := s.disk.t.Read(ctx, k.key, k.index)
+	d, err := s.disk.t.Read(ctx, key, k.index)
 	if err != nil {
 		if ctx.Err() == nil {
-			s.badOnDisk(k, err)
+			s.badOnDisk(id{key, k.index}, err)
 		}
 		return found{}, false
 	}
 	if !s.fits(o, k, d) {
 		_ = d.Close()
-		s.badOnDisk(k, chunk.ErrCorrupt)
+		s.badOnDisk(id{key, k.index}, chunk.ErrCorrupt)
 		return found{}, false
 	}
-	s.disk.t.Touch(k.key, k.index)
+	s.disk.t.Touch(key, k.index)
 	if e := s.promote(k, d); e != nil {
 		_ = d.Close()
 		return found{e: e}, true
