@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"testing"
 
 	"glimpse/cachestore/chunk"
@@ -34,6 +35,25 @@ func TestDiskRoundTrip(t *testing.T) {
 				t.Fatalf("%+v", st)
 			}
 		})
+	}
+}
+
+// Read-ahead behind a chunk that the disk has, after a restart: nobody has asked
+// for the manifest yet, and the origin lies.
+func TestReadAheadIsProvedByTheManifest(t *testing.T) {
+	data := image(6 * 64 * kib)
+	d := newTwin()
+	fill := start(t, config(8), d)
+	mustFetch(t, fill.Level("home", &origin{data: data}), object(data), 0, small.Chunk, data[:small.Chunk])
+	eventually(t, "it is on disk", drained(fill))
+
+	var lies atomic.Int32
+	o := &origin{data: data, piece: func(p chunk.Piece) chunk.Piece { lies.Add(1); p.Data[0] ^= 1; return p }}
+	c := config(8)
+	c.Manifests = manifest(data)
+	s := start(t, c, d)
+	if _, err := fetch(t.Context(), s.Level("home", o), object(data), 0, -1); !errors.Is(err, chunk.ErrCorrupt) || lies.Load() == 0 {
+		t.Errorf("%d pieces were damaged, and yet: %v", lies.Load(), err)
 	}
 }
 

@@ -75,6 +75,11 @@ type result struct {
 
 // fillOne fills and proves one chunk. last: the stream must end with it.
 func (r *run) fillOne(in *inflow, f *fill, last bool) (result, error) {
+	s := r.l.s
+	// Whoever found the chunks before on disk has not asked for the manifest.
+	if err := s.ledger.load(r.ctx, s.name(r.o, f.id.index), s.geo.Count(r.o.Size), s.spawn); err != nil {
+		return result{}, err
+	}
 	if err := in.into(f, f.advance); err != nil {
 		return result{}, err
 	}
@@ -84,7 +89,7 @@ func (r *run) fillOne(in *inflow, f *fill, last bool) (result, error) {
 		}
 	}
 	d := digest(f.e.bytes())
-	if r.l.s.proves(f.id, d, in.digest) {
+	if s.proves(f.id, d, in.digest) {
 		return result{digest: d}, nil
 	}
 	return r.refill(f, in.digest)
