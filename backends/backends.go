@@ -61,19 +61,26 @@ type Store interface {
 	Open(ctx context.Context, at Locator, validator string, off, n int64) (io.ReadCloser, error)
 	// Stat makes no promise about later reads: pass its validator to Open.
 	Stat(ctx context.Context, at Locator) (Info, error)
-	// Create begins an object of size bytes, -1 for unknown. Nothing is visible
-	// under key before Commit. ErrExists comes at Create or at Commit.
+	// Create prepares an object of size bytes, -1 for unknown. The store holds
+	// nothing of it before the first Write, and shows nothing under key before
+	// Commit. ErrExists comes at Create or at Commit.
 	Create(ctx context.Context, key string, size int64) (Writer, error)
 	// Delete removes an object; ErrNotFound where it is not there.
 	Delete(ctx context.Context, at Locator) error
 	// Pending calls fn for each half-done upload with the time of its last write;
 	// fn's error ends the walk.
 	Pending(ctx context.Context, fn func(Locator, time.Time) error) error
+	// Abort removes the half-done uploads towards a locator, whoever began them:
+	// they can't be committed any more. It needs the cap Pending; that there are
+	// none is no error.
+	Abort(ctx context.Context, at Locator) error
 	Close() error
 }
 
 // Writer takes an object's bytes in order, from one goroutine.
 type Writer interface {
+	// Write of no bytes begins the upload, where the store can tell early that it
+	// has no room.
 	io.Writer
 	// Locator is where the object will be once committed.
 	Locator() Locator

@@ -38,6 +38,7 @@ func Run(t *testing.T, open func(t *testing.T) backends.Store, o Options) {
 		"what was written comes back, whole and in ranges": ranges,
 		"a size that is not the announced one is refused":  announced,
 		"a cancelled upload leaves nothing":                cancelled,
+		"an upload that another ends":                      aborted,
 		"of many writers of one key one wins":              racing,
 		"what is not there is not found":                   missing,
 		"readers do not disturb one another":               concurrent,
@@ -202,6 +203,9 @@ func cancelled(t *testing.T, s backends.Store, _ Options) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if pending(t, s) != 0 {
+			t.Error("an upload is listed before its first write")
+		}
 		if _, err := w.Write(Bytes(n)); err != nil {
 			t.Fatal(err)
 		}
@@ -219,6 +223,50 @@ func cancelled(t *testing.T, s backends.Store, _ Options) {
 		if _, err := s.Stat(t.Context(), w.Locator()); !errors.Is(err, backends.ErrNotFound) || pending(t, s) != 0 {
 			t.Errorf("left after %d bytes: %v, %d pending", n, err, pending(t, s))
 		}
+	}
+}
+
+func aborted(t *testing.T, s backends.Store, _ Options) {
+	if !s.Caps().Pending {
+		t.Log("the store doesn't know what is half done")
+		return
+	}
+	begin := func(key string) backends.Writer {
+		w, err := s.Create(t.Context(), key, -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(Bytes(10)); err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	one, again, other := begin("a"), begin("a"), begin("a-b")
+	for range 2 {
+		if err := s.Abort(t.Context(), one.Locator()); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := pending(t, s); n != 1 {
+		t.Errorf("%d uploads pending, wanted is the one to another key", n)
+	}
+	for _, w := range []backends.Writer{one, again} {
+		if _, err := w.Commit(t.Context()); err == nil {
+			t.Error("an upload that was ended is committed")
+		}
+		if err := w.Cancel(); err != nil {
+			t.Error(err)
+		}
+	}
+	at, err := other.Commit(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Abort(t.Context(), at); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Stat(t.Context(), at); err != nil {
+		t.Errorf("what was committed went too: %v", err)
 	}
 }
 

@@ -188,6 +188,32 @@ func (s *Store) Pending(ctx context.Context, fn func(backends.Locator, time.Time
 	return nil
 }
 
+// Abort removes the temporaries of a file to be: without its temporary a writer
+// has nothing to link.
+func (s *Store) Abort(ctx context.Context, at backends.Locator) error {
+	d, key, err := s.find(at)
+	if err != nil {
+		return err
+	}
+	entries, err := fs.ReadDir(d.root.FS(), ".")
+	if err != nil {
+		return translate(err)
+	}
+	prefix := tempPrefix + key + "-"
+	for _, e := range entries {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if !strings.HasPrefix(e.Name(), prefix) || len(e.Name()) != len(prefix)+saltSize {
+			continue
+		}
+		if err := d.root.Remove(e.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return translate(err)
+		}
+	}
+	return nil
+}
+
 // translate gives an error of the file system the sentinel that callers test.
 // Paths are left out: they are part of locators.
 func translate(err error) error {

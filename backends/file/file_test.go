@@ -139,11 +139,17 @@ func TestAFullDiskSaysSoAndKeepsNothing(t *testing.T) {
 	defer unix.Unmount(dir, 0)
 	s := open(t, Config{Paths: []Path{{Path: dir}}})
 	defer s.Close()
-	if _, err := s.Create(t.Context(), "announced", 2<<20); !errors.Is(err, backends.ErrFull) {
+	w, err := s.Create(t.Context(), "announced", 2<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(nil); !errors.Is(err, backends.ErrFull) {
 		t.Errorf("an announced size that has no room: %v", err)
 	}
-	w, err := s.Create(t.Context(), "unknown", -1)
-	if err != nil {
+	if err := w.Cancel(); err != nil {
+		t.Error(err)
+	}
+	if w, err = s.Create(t.Context(), "unknown", -1); err != nil {
 		t.Fatal(err)
 	}
 	full := 0

@@ -21,6 +21,9 @@ import (
 // key that begins with it.
 const tempPrefix = ".glimpse-upload-"
 
+// saltSize is how many hex digits make the names of two writers differ.
+const saltSize = 16
+
 // holeBlock is the unit in which zeros are left out of a thin file: a block of
 // the usual file systems.
 const holeBlock = 4096
@@ -48,8 +51,7 @@ func (s *Store) place(size int64) *dir {
 	return best
 }
 
-// Create begins a file. With a known size its blocks are reserved, so that a
-// full disk says so before the first byte is taken.
+// Create makes a name for a file under way; the file comes with the first Write.
 func (s *Store) Create(_ context.Context, key string, size int64) (backends.Writer, error) {
 	if key == "" || strings.ContainsAny(key, "/\x00") || strings.HasPrefix(key, ".") || len(key) > 200 {
 		return nil, errors.New("file: not a key")
@@ -58,35 +60,43 @@ func (s *Store) Create(_ context.Context, key string, size int64) (backends.Writ
 	if _, err := d.root.Lstat(key); err == nil {
 		return nil, fmt.Errorf("file: %w", backends.ErrExists)
 	}
-	var salt [8]byte
+	var salt [saltSize / 2]byte
 	if _, err := rand.Read(salt[:]); err != nil {
 		return nil, fmt.Errorf("file: %w", err)
 	}
-	temp := tempPrefix + key + "-" + hex.EncodeToString(salt[:])
-	perm := fs.FileMode(0o640)
-	if s.perm != 0 {
-		perm = s.perm
-	}
-	f, err := d.root.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, perm)
-	if err != nil {
-		return nil, translate(err)
-	}
-	w := &writer{d: d, key: key, temp: temp, f: f, size: size, thin: s.thin}
-	if err := w.prepare(s.perm); err != nil {
-		return nil, errors.Join(err, w.Cancel())
-	}
-	return w, nil
+	return &writer{d: d, key: key, temp: tempPrefix + key + "-" + hex.EncodeToString(salt[:]), size: size, perm: s.perm, thin: s.thin}, nil
 }
 
 type writer struct {
 	d         *dir
 	key, temp string
-	f         *os.File
+	f         *os.File // nil before the first Write
 	size      int64
 	n         int64
+	perm      fs.FileMode // 0 leaves it to the umask
 	thin      bool
 	done      bool
 	failed    error
+}
+
+// begin makes the file. With a known size its blocks are reserved, so that a full
+// disk says so before the first byte is taken.
+func (w *writer) begin() error {
+	if w.f != nil || w.failed != nil {
+		return w.failed
+	}
+	perm := w.perm
+	if perm == 0 {
+		perm = 0o640
+	}
+	f, err := w.d.root.OpenFile(w.temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, perm)
+	if err != nil {
+		w.failed = translate(err)
+		return w.failed
+	}
+	w.f = f
+	w.failed = w.prepare(w.perm)
+	return w.failed
 }
 
 func (w *writer) prepare(perm fs.FileMode) error {
@@ -106,8 +116,8 @@ func (w *writer) prepare(perm fs.FileMode) error {
 }
 
 func (w *writer) Write(p []byte) (int, error) {
-	if w.failed != nil {
-		return 0, w.failed
+	if err := w.begin(); err != nil {
+		return 0, err
 	}
 	if w.size >= 0 && w.n+int64(len(p)) > w.size {
 		w.failed = fmt.Errorf("file: more than the %d bytes announced", w.size)
@@ -150,6 +160,9 @@ func (w *writer) Commit(ctx context.Context) (backends.Locator, error) {
 	case w.size >= 0 && w.n != w.size:
 		return "", fmt.Errorf("file: %d bytes written, %d announced", w.n, w.size)
 	}
+	if err := w.begin(); err != nil {
+		return "", err
+	}
 	if w.thin {
 		if err := w.f.Truncate(w.n); err != nil {
 			return "", translate(err)
@@ -173,6 +186,9 @@ func (w *writer) Cancel() error {
 		return nil
 	}
 	w.done = true
+	if w.f == nil {
+		return nil
+	}
 	err := w.f.Close()
 	if rerr := w.d.root.Remove(w.temp); rerr != nil && !errors.Is(rerr, syscall.ENOENT) {
 		err = errors.Join(err, rerr)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"strconv"
 	"strings"
 	"sync"
@@ -138,9 +139,7 @@ func (s *Store) Create(_ context.Context, key string, size int64) (backends.Writ
 	if _, ok := s.mu.objects[key]; ok {
 		return nil, fmt.Errorf("mem: %w", backends.ErrExists)
 	}
-	w := &writer{s: s, key: key, size: size}
-	s.mu.pending[w] = time.Now()
-	return w, nil
+	return &writer{s: s, key: key, size: size}, nil
 }
 
 // Delete removes an object.
@@ -174,6 +173,18 @@ func (s *Store) Pending(_ context.Context, fn func(backends.Locator, time.Time) 
 	return nil
 }
 
+// Abort ends the writers that are to commit there.
+func (s *Store) Abort(_ context.Context, at backends.Locator) error {
+	key, err := s.key(at)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.mu.pending, func(w *writer, _ time.Time) bool { return w.key == key })
+	return nil
+}
+
 // Close does nothing.
 func (s *Store) Close() error { return nil }
 
@@ -198,14 +209,26 @@ func (s *Store) putLocked(key string, data []byte) {
 }
 
 type writer struct {
-	s    *Store
-	key  string
-	size int64
-	buf  []byte
-	done bool
+	s     *Store
+	key   string
+	size  int64
+	buf   []byte
+	begun bool
+	done  bool
+}
+
+func (w *writer) begin() {
+	if w.begun {
+		return
+	}
+	w.begun = true
+	w.s.mu.Lock()
+	defer w.s.mu.Unlock()
+	w.s.mu.pending[w] = time.Now()
 }
 
 func (w *writer) Write(p []byte) (int, error) {
+	w.begin()
 	if w.size >= 0 && int64(len(w.buf)+len(p)) > w.size {
 		return 0, fmt.Errorf("mem: more than the %d bytes announced", w.size)
 	}
@@ -222,8 +245,12 @@ func (w *writer) Commit(ctx context.Context) (backends.Locator, error) {
 	if w.size >= 0 && int64(len(w.buf)) != w.size {
 		return "", fmt.Errorf("mem: %d bytes written, %d announced", len(w.buf), w.size)
 	}
+	w.begin()
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
+	if _, ok := w.s.mu.pending[w]; !ok {
+		return "", fmt.Errorf("mem: the upload was ended: %w", backends.ErrNotFound)
+	}
 	if _, ok := w.s.mu.objects[w.key]; ok {
 		return "", fmt.Errorf("mem: %w", backends.ErrExists)
 	}

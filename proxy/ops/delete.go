@@ -59,11 +59,18 @@ func (s *Service) remove(ctx context.Context, st *Store, at backends.Locator) er
 	return nil
 }
 
-// DeleteLocator removes the bytes at a locator that the reaper found unused.
+// DeleteLocator removes the bytes at a locator that the reaper found unused, and
+// those on their way there.
 func (s *Service) DeleteLocator(ctx context.Context, store string, at image.Secret) error {
 	st := s.stores[store]
 	if st == nil {
 		return fmt.Errorf("ops: there is no store %q", store)
+	}
+	// What is half done first: afterwards nobody can commit it any more.
+	if st.Backend.Caps().Pending {
+		if err := st.Backend.Abort(ctx, backends.Locator(at.Reveal())); err != nil {
+			return err
+		}
 	}
 	return s.remove(ctx, st, backends.Locator(at.Reveal()))
 }

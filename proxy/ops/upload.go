@@ -164,7 +164,7 @@ func (a *attempt) store(ctx context.Context) (image.Image, error) {
 
 // create begins the object: under the image's id where this is the first attempt
 // and nothing can be replaced, else under a name that no other attempt has. Its
-// locator is noted before the first byte is written.
+// locator is noted before the store holds anything of it.
 func (a *attempt) create(ctx context.Context) (err error) {
 	if a.up.First && a.st.Backend.Caps().NoReplace {
 		a.out, err = a.st.Backend.Create(ctx, a.up.ImageID, a.u.Announced)
@@ -175,7 +175,13 @@ func (a *attempt) create(ctx context.Context) (err error) {
 	if err != nil {
 		return writeError(err)
 	}
-	return a.s.cfg.Registry.Note(ctx, a.up.Token, image.Secret(a.out.Locator().Reveal()))
+	if err := a.s.cfg.Registry.Note(ctx, a.up.Token, image.Secret(a.out.Locator().Reveal())); err != nil {
+		return err
+	}
+	if _, err := a.out.Write(nil); err != nil {
+		return writeError(err)
+	}
+	return nil
 }
 
 // activate has the registry acknowledge the upload. When its answer is lost the
@@ -264,12 +270,12 @@ func (a *attempt) abandon(parent context.Context) {
 	}
 }
 
-// discard removes an object that was committed but not acknowledged, once the
-// registry has shown that no image names it.
+// discard removes what was written but not acknowledged, committed or half done,
+// once the registry has shown that no image names it.
 func (a *attempt) discard(ctx context.Context) {
 	deletable, err := a.s.cfg.Registry.Reap(ctx, a.up.Token)
 	if err == nil && deletable {
-		if err = a.s.remove(ctx, a.st, a.out.Locator()); err == nil {
+		if err = a.s.DeleteLocator(ctx, a.st.ID, image.Secret(a.out.Locator().Reveal())); err == nil {
 			err = a.s.cfg.Registry.Fail(ctx, a.up.Token, true)
 		}
 	}
