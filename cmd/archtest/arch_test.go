@@ -17,6 +17,7 @@ var allowed = map[string][]string{
 	"bench":                  {"cmd/testenv"},
 	"proxy":                  {"proxy/ops", "proxy/identity", "proxy/policy", "proxy/view", "proxy/jsonpatch", "registry", "registry/image", "cachestore/chunk"},
 	"proxy/ops":              {"proxy/ops/inspect", "registry", "registry/image", "cachestore/chunk", "backends"},
+	"proxy/modeltest":        {},
 	"proxy/ops/inspect":      {},
 	"proxy/identity":         {"registry/image"},
 	"proxy/view":             {"registry/image"},
