@@ -289,8 +289,8 @@ func TestOneAnswer(t *testing.T) {
 		sql         bool
 		short, long string
 	}{
-		"memory": {false, "60", "3000"},
-		"sqlite": {true, "20", "600"},
+		"memory": {false, "200", "6000"},
+		"sqlite": {true, "60", "1500"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tries(t, c.short, c.long)
