@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -32,7 +34,7 @@ func launch(log string, env []string, name string, args ...string) (*process, er
 	defer out.Close()
 	cmd := exec.Command(bin, args...)
 	cmd.Stdout, cmd.Stderr = out, out
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Env = append(Environ(), env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		return nil, err
@@ -43,6 +45,12 @@ func launch(log string, env []string, name string, args ...string) (*process, er
 		_ = cmd.Wait()
 	}()
 	return p, nil
+}
+
+// Environ is the environment without what is meant for the tests: a node refuses
+// what begins with GLIMPSE_ and is no key.
+func Environ() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "GLIMPSE_LONG=") })
 }
 
 // end sends the signal and waits, at most a minute; then the process is killed.
@@ -115,7 +123,7 @@ func TryRun(t testing.TB, env []string, name string, args ...string) (string, er
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Env = append(Environ(), env...)
 	out, err := cmd.Output()
 	if err != nil {
 		var exit *exec.ExitError

@@ -342,6 +342,7 @@ func TestAKilledMigrationIsDoneAgain(t *testing.T) {
 			for i := range all {
 				sync := []string{"db", "sync", "--set", "data_dir=" + t.TempDir(), "--set", "registry.url=" + fresh(i)}
 				cmd := exec.CommandContext(t.Context(), bin, sync...)
+				cmd.Env = testenv.Environ()
 				must(t, cmd.Start())
 				moment := time.NewTimer(time.Duration(10+r.IntN(120)) * time.Millisecond)
 				<-moment.C

@@ -30,7 +30,7 @@ func shell(t *testing.T, commands string) {
 	must(t, os.Symlink(testenv.Binary(t), filepath.Join(dir, "bin", "glimpse")))
 	cmd := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", commands)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "PATH=/usr/bin:"+os.Getenv("PATH"))
+	cmd.Env = append(testenv.Environ(), "PATH=/usr/bin:"+os.Getenv("PATH"))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s\n%s", err, commands, out)
 	}
