@@ -87,7 +87,7 @@ func (g *glimpse) file(id string) string { return g.url("/v2/images/" + id + "/f
 
 func (g *glimpse) newImage(ctx context.Context) (string, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, g.url("/v2/images"),
-		bytes.NewReader([]byte(`{"name": "bench", "disk_format": "raw", "container_format": "bare", "visibility": "public"}`)))
+		bytes.NewReader([]byte(`{"name": "bench", "disk_format": "raw", "container_format": "bare"}`)))
 	if err != nil {
 		return "", err
 	}
