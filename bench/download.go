@@ -127,7 +127,9 @@ func overTLS(l *lab) error {
 	id := l.stored(g, image)
 	const clients = 4
 	return l.race("GiB", float64(l.size/2)*clients/(1<<30),
-		variant{name: "nginx TLS 1.3", server: n, do: func() error { return stormTLS(l.ctx, fmt.Sprintf("https://127.0.0.1:%d/image", port), clients, l.size/2) }},
+		variant{name: "nginx TLS 1.3", server: n, do: func() error {
+			return stormTLS(l.ctx, fmt.Sprintf("https://127.0.0.1:%d/image", port), clients, l.size/2)
+		}},
 		variant{name: "glimpse", goal: "cpu 1.1", server: g, do: func() error {
 			return stormTLS(l.ctx, fmt.Sprintf("https://127.0.0.1:%d/v2/images/%s/file", own, id), clients, l.size/2)
 		}})

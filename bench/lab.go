@@ -57,18 +57,18 @@ func within(ctx context.Context, out io.Writer, o options, row func(*lab) error)
 	return row(l)
 }
 
-func (l *lab) Helper()                       {}
-func (l *lab) Name() string                  { return "bench" }
-func (l *lab) Context() context.Context      { return l.ctx }
-func (l *lab) Cleanup(fn func())             { l.cleanup = append(l.cleanup, fn) }
-func (l *lab) Log(args ...any)               { l.say(strings.TrimSuffix(fmt.Sprintln(args...), "\n")) }
-func (l *lab) Logf(format string, a ...any)  { l.say(fmt.Sprintf(format, a...)) }
-func (l *lab) Fatal(args ...any)             { panic(errGiveUp{errors.New(fmt.Sprint(args...))}) }
+func (l *lab) Helper()                        {}
+func (l *lab) Name() string                   { return "bench" }
+func (l *lab) Context() context.Context       { return l.ctx }
+func (l *lab) Cleanup(fn func())              { l.cleanup = append(l.cleanup, fn) }
+func (l *lab) Log(args ...any)                { l.say(strings.TrimSuffix(fmt.Sprintln(args...), "\n")) }
+func (l *lab) Logf(format string, a ...any)   { l.say(fmt.Sprintf(format, a...)) }
+func (l *lab) Fatal(args ...any)              { panic(errGiveUp{errors.New(fmt.Sprint(args...))}) }
 func (l *lab) Fatalf(format string, a ...any) { panic(errGiveUp{fmt.Errorf(format, a...)}) }
-func (l *lab) Error(args ...any)             { l.Fatal(args...) }
+func (l *lab) Error(args ...any)              { l.Fatal(args...) }
 func (l *lab) Errorf(format string, a ...any) { l.Fatalf(format, a...) }
-func (l *lab) Skip(args ...any)              { l.Fatal(args...) }
-func (l *lab) Skipf(format string, a ...any) { l.Fatalf(format, a...) }
+func (l *lab) Skip(args ...any)               { l.Fatal(args...) }
+func (l *lab) Skipf(format string, a ...any)  { l.Fatalf(format, a...) }
 
 // TempDir is a folder that goes with the row.
 func (l *lab) TempDir() string {
