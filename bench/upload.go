@@ -30,7 +30,9 @@ func upload(l *lab) error {
 	gib := float64(2*l.size) / (1 << 30)
 	g := l.node("", "stores.main.cache=on")
 	folder := l.TempDir()
-	glance := testenv.Glance(l, testenv.MariaDB(l), folder)
+	dsn := testenv.MariaDB(l)
+	testenv.GlanceDB(l, dsn)
+	glance := testenv.Glance(l, dsn, folder)
 	api := &glanceServer{url: glance.URL(""), pid: glance.PID()}
 	var id string
 	again := func(s interface{ newID(*lab) (string, error) }) func() error {

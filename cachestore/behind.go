@@ -64,6 +64,26 @@ func (b *behind) offer(e *entry) {
 	}
 }
 
+// used tells the disk of a read that memory served, so that what is hot does not
+// leave the disk meanwhile. A chunk that a full disk refused is offered again: it
+// has now been wanted twice. The caller has it pinned.
+func (b *behind) used(e *entry) {
+	k, ok := e.name()
+	if !ok {
+		return
+	}
+	if _, _, _, ok := b.t.Has(k.key, k.index); ok {
+		b.t.Touch(k.key, k.index)
+		return
+	}
+	e.mu.Lock()
+	dirty := e.dirty
+	e.mu.Unlock()
+	if !dirty {
+		b.offer(e)
+	}
+}
+
 func (b *behind) notKept(e *entry) { b.s.stats.notKept.Add(int64(e.n)) }
 
 func (b *behind) work() {

@@ -372,3 +372,24 @@ func TestDropForgetsAll(t *testing.T) {
 		t.Fatalf("the origin gave %d bytes", n)
 	}
 }
+
+// What a full disk refused gets there when memory serves it again and there is
+// room by then.
+func TestARefusedChunkIsOfferedAgain(t *testing.T) {
+	data := image(3 * 64 * kib)
+	d := newTwin()
+	d.full = true
+	o := &origin{data: data}
+	s := start(t, config(16), d)
+	l := s.Level("home", o)
+	mustFetch(t, l, object(data), 0, -1, data)
+	eventually(t, "all is refused", func() bool { return s.Stats().NotKept >= int64(len(data)) && drained(s)() })
+	d.mu.Lock()
+	d.full = false
+	d.mu.Unlock()
+	mustFetch(t, l, object(data), 0, -1, data)
+	eventually(t, "all is on disk", func() bool { return d.count() == 3 })
+	if n, _ := o.given(); n != int64(len(data)) {
+		t.Errorf("the origin gave %d bytes", n)
+	}
+}

@@ -97,10 +97,14 @@ func (r *reader) sendMemory(w io.Writer, v view) error {
 	return nil
 }
 
-// touch tells the policy once per response and chunk.
+// touch tells the policies of both tiers once per response and chunk.
 func (r *reader) touch(v view) {
-	if v.part.pos == v.part.from && !r.cur.waited {
-		r.s.mem.touch(v.e.id)
+	if v.part.pos != v.part.from || r.cur.waited {
+		return
+	}
+	r.s.mem.touch(v.e.id)
+	if r.s.keepsOnDisk(r.o) {
+		r.s.disk.used(v.e)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 var allowed = map[string][]string{
 	"cmd/...":                {"..."},
 	"bench":                  {"cmd/testenv"},
+	"bench/sim":              {"cachestore", "cachestore/chunk", "cachestore/disk", "cachestore/evict", "cachestore/vfs"},
 	"proxy":                  {"proxy/ops", "proxy/identity", "proxy/policy", "proxy/view", "proxy/jsonpatch", "registry", "registry/image", "cachestore/chunk"},
 	"proxy/ops":              {"proxy/ops/inspect", "registry", "registry/image", "cachestore/chunk", "backends"},
 	"proxy/modeltest":        {},
