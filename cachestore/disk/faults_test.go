@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -356,32 +357,34 @@ func TestNamesThatAreNotOurs(t *testing.T) {
 }
 
 // A million chunks are found again; run it with -bench Recovery -benchtime 1x.
+// A million chunks of 200 images on a real file system, whose folders are in the
+// kernel's cache. The aim is 2 s.
 func BenchmarkRecovery(b *testing.B) {
-	mem := vfs.NewMem(0)
-	for o := range 1000 {
-		dir := hashOf(chunk.Key(fmt.Sprint("p:", o))).dir("/cache")
-		if err := mem.MkdirAll(dir); err != nil {
+	root := b.TempDir()
+	for o := range 200 {
+		dir := hashOf(chunk.Key(fmt.Sprint("p:", o))).dir(root)
+		if err := os.MkdirAll(dir, 0o750); err != nil {
 			b.Fatal(err)
 		}
-		for i := range 1000 {
-			f, err := mem.Create(filepath.Join(dir, fileName(uint32(i), 100, 1)))
-			if err != nil {
+		for i := range 5000 {
+			if err := os.WriteFile(filepath.Join(dir, fileName(uint32(i), 100, 1)), nil, 0o600); err != nil {
 				b.Fatal(err)
 			}
-			f.Close()
 		}
 	}
 	for b.Loop() {
-		d, err := Open(b.Context(), Config{Path: "/cache", Size: 1 << 40, FS: mem, Geometry: tiny})
+		d, err := Open(b.Context(), Config{Path: root, Size: 1 << 40, Geometry: tiny})
 		if err != nil {
 			b.Fatal(err)
 		}
+		b.StopTimer()
 		if n := d.Stats().Chunks; n != 1_000_000 {
 			b.Fatalf("%d chunks", n)
 		}
-		if err := d.Close(b.Context()); err != nil {
+		if err := d.lock.Close(); err != nil {
 			b.Fatal(err)
 		}
+		b.StartTimer()
 	}
 }
 

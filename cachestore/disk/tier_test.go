@@ -9,6 +9,7 @@ import (
 
 	"glimpse/cachestore/chunk"
 	"glimpse/cachestore/vfs"
+	"glimpse/cachestore/vfs/faultfs"
 )
 
 func openAt(t *testing.T, dir string, size int64) *Tier {
@@ -289,4 +290,29 @@ func TestATornZeroLogLosesOnlyWhatIsTorn(t *testing.T) {
 	if len(parseZeros(hashOf("other"), log)) != 0 || len(parseZeros(h, make([]byte, 100))) != 0 {
 		t.Error("stray bytes are zero marks")
 	}
+}
+
+// Recovery reads folders: it opens no chunk, and so can stat none either.
+func TestRecoveryOpensNoChunk(t *testing.T) {
+	mem := vfs.NewMem(0)
+	d := onFS(t, mem, 10<<20)
+	work(d, func() {})
+	before := d.Stats().Chunks
+	_ = d.lock.Close() // as after a crash
+	fs := faultfs.New(mem)
+	listed := 0
+	fs.Fail(func(op faultfs.Op, name string) error {
+		if _, _, _, isChunk := parseFileName(filepath.Base(name)); isChunk {
+			t.Errorf("%v of a chunk", op)
+		}
+		if op == faultfs.ReadDir {
+			listed++
+		}
+		return nil
+	})
+	again := onFS(t, fs, 10<<20)
+	if n := again.Stats().Chunks; n != before || n == 0 || listed == 0 {
+		t.Errorf("%d chunks of %d, %d folders listed", n, before, listed)
+	}
+	_ = again.lock.Close()
 }
