@@ -1,6 +1,10 @@
 package chunk
 
-import "fmt"
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+)
 
 // SegmentChunks is how many chunks one segment of a manifest covers: 2,048, so
 // that a segment is 64 KiB and covers 8 GiB at 4 MiB a chunk.
@@ -36,6 +40,26 @@ func ParseSegment(b []byte, seg, count int) (Segment, error) {
 		return nil, fmt.Errorf("manifest segment %d: %d bytes, want %d", seg, len(b), max(want, 0)*len(Digest{}))
 	}
 	return Segment(b), nil
+}
+
+const sealBytes = 4
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Seal returns the segment as it is filed: with a crc32c behind it, so that one
+// that was damaged is told from chunks that were.
+func (s Segment) Seal() []byte {
+	b := append(make([]byte, 0, len(s)+sealBytes), s...)
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(s, castagnoli))
+}
+
+// Unseal is ParseSegment for what was sealed. ErrCorrupt: it was damaged.
+func Unseal(b []byte, seg, count int) (Segment, error) {
+	n := len(b) - sealBytes
+	if n < 0 || crc32.Checksum(b[:n], castagnoli) != binary.LittleEndian.Uint32(b[n:]) {
+		return nil, fmt.Errorf("manifest segment %d of %d bytes: %w", seg, len(b), ErrCorrupt)
+	}
+	return ParseSegment(b[:n], seg, count)
 }
 
 // Chunks returns how many chunks the segment covers.

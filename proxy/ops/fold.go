@@ -103,11 +103,12 @@ func (f *fold) conclude(ctx context.Context, s *Service) error {
 	c.Key = string(chunk.ContentKey(c.Algo, c.Hash, c.Size, ""))
 	segments := make([][]byte, len(f.manifest))
 	for i, seg := range f.manifest {
-		segments[i] = seg
+		segments[i] = seg.Seal()
 	}
 	if err := s.cfg.Registry.PutContent(ctx, c, segments); err != nil {
 		return err
 	}
+	s.damaged.Delete(c.Key)
 	s.stats.learned.Add(1)
 	s.known.forget(f.location.ID)
 	t, err := s.target(ctx, f.record, f.location)
@@ -117,7 +118,9 @@ func (f *fold) conclude(ctx context.Context, s *Service) error {
 	if !t.content {
 		return errors.New("ops: the content that was filed is not found")
 	}
-	s.cfg.Cache.Promote(f.o.Key, t.object)
+	if t.object.Key != f.o.Key {
+		s.cfg.Cache.Promote(f.o.Key, t.object)
+	}
 	return nil
 }
 

@@ -47,9 +47,17 @@ func (l *learner) close(ctx context.Context) error {
 
 // Filled hears that a chunk became resident.
 func (s *Service) Filled(o chunk.Object, index int) {
-	if !o.Key.Content() && o.Size > 0 {
+	if o.Size > 0 && s.lacksManifest(o.Key) {
 		s.learner.filled(o, index)
 	}
+}
+
+func (s *Service) lacksManifest(k chunk.Key) bool {
+	if !k.Content() {
+		return true
+	}
+	_, damaged := s.damaged.Load(manifestKey(k))
+	return damaged
 }
 
 // filled queues the object's fold if it waits for this chunk. The queue has room

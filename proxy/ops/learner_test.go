@@ -1,6 +1,8 @@
 package ops
 
 import (
+	"bytes"
+	"errors"
 	"testing"
 	"testing/synctest"
 
@@ -120,6 +122,46 @@ func TestTooManyFoldsAreForgottenNotKept(t *testing.T) {
 		b.learner.mu.Unlock()
 		if n > maxFolds {
 			t.Errorf("%d folds", n)
+		}
+	})
+}
+
+// A manifest that was damaged in the registry is told from bytes that were, and
+// made anew from bytes that give the image's hash.
+func TestADamagedManifestIsMadeAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil)
+		data := backendtest.Bytes(300)
+		m, err := b.upload(b.queued(nil), bytes.NewReader(data), -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := b.Data(t.Context(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		count := geometry.Count(300)
+		good, err := b.Segment(t.Context(), d.t.object.Key, 0, count)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, _, err := b.reg.Content(t.Context(), m.Locations[0].ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bad := good.Seal()
+		bad[77] ^= 1
+		if err := b.reg.PutContent(t.Context(), c, [][]byte{bad}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Segment(t.Context(), d.t.object.Key, 0, count); !errors.Is(err, chunk.ErrCorrupt) {
+			t.Fatal(err)
+		}
+		b.residents(d.t.object, data, []int{0, 1, 2, 3, 4})
+		synctest.Wait()
+		again, err := b.Segment(t.Context(), d.t.object.Key, 0, count)
+		if err != nil || !bytes.Equal(again, good) {
+			t.Errorf("%v, another manifest", err)
 		}
 	})
 }

@@ -168,5 +168,12 @@ func (s *Service) Segment(ctx context.Context, key chunk.Key, seg, count int) (c
 	if err != nil || !ok {
 		return nil, err
 	}
-	return chunk.ParseSegment(b, seg, count)
+	digests, err := chunk.Unseal(b, seg, count)
+	if err != nil {
+		if _, known := s.damaged.LoadOrStore(filed, true); !known {
+			s.cfg.Log.Error("a manifest in the registry is damaged: it is made anew when all chunks have been read", "key", filed, "segment", seg, "error", err)
+		}
+		return nil, err
+	}
+	return digests, nil
 }

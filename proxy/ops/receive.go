@@ -296,7 +296,7 @@ func (p *pipeline) result() received {
 	count := int((p.size + p.chunk - 1) / p.chunk)
 	for i, seg := range p.manifest {
 		n := min(chunk.SegmentChunks, count-i*chunk.SegmentChunks)
-		r.manifest = append(r.manifest, seg[:n*len(chunk.Digest{})])
+		r.manifest = append(r.manifest, seg[:n*len(chunk.Digest{})].Seal())
 	}
 	return r
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -67,6 +68,7 @@ type Service struct {
 	known   memo
 	learner *learner
 	stats   stats
+	damaged sync.Map // manifest keys, of those that were found damaged
 }
 
 // stats are counted for operators.

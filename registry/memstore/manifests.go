@@ -32,8 +32,12 @@ func (s *Store) PutContent(ctx context.Context, c registry.Content, segments [][
 
 func (s *Store) putContentLocked(c registry.Content, segments [][]byte) {
 	s.contents[c.LocationID] = c
-	for i := len(s.manifests[c.Key]); i < len(segments); i++ {
-		s.manifests[c.Key] = append(s.manifests[c.Key], bytes.Clone(segments[i]))
+	if len(segments) == 0 {
+		return
+	}
+	s.manifests[c.Key] = nil
+	for _, b := range segments {
+		s.manifests[c.Key] = append(s.manifests[c.Key], bytes.Clone(b))
 	}
 }
 

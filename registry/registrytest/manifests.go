@@ -36,8 +36,8 @@ func testUnknown(t *testing.T, r registry.Registry) {
 
 func testContent(t *testing.T, r registry.Registry) {
 	c := registry.Content{LocationID: 1002, Algo: "sha256", Hash: "h", Size: 7, Key: "k"}
-	big := bytes.Repeat([]byte{0, '\'', '\\', 255}, 17000) // about a full segment
-	must(t, r.PutContent(t.Context(), c, [][]byte{big, {}}))
+	big := bytes.Repeat([]byte{0, '\'', '\\', 255}, 17000)         // about a full segment
+	must(t, r.PutContent(t.Context(), c, [][]byte{{1, 2, 3}, {}})) // as if it had been damaged
 	must(t, r.PutContent(t.Context(), c, [][]byte{big, {}}))
 	got, ok, err := r.Content(t.Context(), 1002)
 	if err != nil || !ok || got != c {

@@ -36,8 +36,8 @@ func (db *DB) PutContent(ctx context.Context, c registry.Content, segments [][]b
 	return db.write(ctx, "put content", func(tx *sql.Tx) error { return db.putContent(ctx, tx, c, segments) })
 }
 
-// putContent leaves segments alone that are filed already: a key stands for
-// bytes that never change.
+// putContent replaces segments that are filed already: a key stands for bytes that
+// never change, so they are the same unless the old ones were damaged.
 func (db *DB) putContent(ctx context.Context, tx *sql.Tx, c registry.Content, segments [][]byte) error {
 	if _, err := exec(ctx, tx, "INSERT INTO glimpse_content (location_id, algo, hash, size, content_key) VALUES (?, ?, ?, ?, ?)"+
 		db.d.onTaken("location_id", "algo = ?, hash = ?, size = ?, content_key = ?"),
@@ -45,7 +45,8 @@ func (db *DB) putContent(ctx context.Context, tx *sql.Tx, c registry.Content, se
 		return err
 	}
 	for i, b := range segments {
-		if _, err := exec(ctx, tx, db.d.insertNew()+" glimpse_manifest (content_key, segment, data) VALUES (?, ?, ?)", c.Key, i, b); err != nil {
+		if _, err := exec(ctx, tx, "INSERT INTO glimpse_manifest (content_key, segment, data) VALUES (?, ?, ?)"+
+			db.d.onTaken("content_key, segment", "data = ?"), c.Key, i, b, b); err != nil {
 			return err
 		}
 	}

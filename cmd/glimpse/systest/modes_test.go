@@ -49,53 +49,6 @@ func TestVerifyOnceSendsFilesByTheKernel(t *testing.T) {
 	}
 }
 
-// A bit that flips in the cache's folder while the node is down never reaches a
-// client, and is repaired from the origin.
-func TestAFlippedBitInTheCacheIsFound(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "in")
-	random(t, file, 12<<20)
-	n := testenv.Glimpse(t, "stores.main.cache=on")
-	a := on(t, n.API)
-	id := a.create("flip", "raw")
-	a.upload(id, file)
-	n.Stop()
-	flipped := 0
-	must(t, filepath.WalkDir(filepath.Join(n.Dir, "cache"), func(path string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		st, err := d.Info()
-		if err != nil || st.Size() < 1<<20 {
-			return err
-		}
-		f, err := os.OpenFile(path, os.O_RDWR, 0)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		var b [1]byte
-		if _, err := f.ReadAt(b[:], 100_000); err != nil {
-			return err
-		}
-		b[0] ^= 4
-		flipped++
-		_, err = f.WriteAt(b[:], 100_000)
-		return err
-	}))
-	if flipped != 3 {
-		t.Fatalf("%d bits flipped, want one in each of 3 chunks", flipped)
-	}
-	n.Start()
-	a.same(id, file)
-	if found := metric(t, n, `glimpse_chunk_verify_failures_total{source="disk"}`); found != 3 {
-		t.Errorf("%v of 3 were found", found)
-	}
-	if read := metric(t, n, `glimpse_origin_read_bytes_total{for="fill",store="main"}`); read != 12<<20 {
-		t.Errorf("%v bytes of the origin for 3 chunks", read)
-	}
-	a.same(id, file)
-}
-
 // certificate makes a self-signed one for 127.0.0.1.
 func certificate(t *testing.T) (cert, key string, pool *x509.CertPool) {
 	t.Helper()
