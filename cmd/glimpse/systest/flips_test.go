@@ -50,7 +50,7 @@ func TestFlippedBitsInTheCacheAreFoundAndRepaired(t *testing.T) {
 	f.readAll()
 
 	total := 0
-	for round := range rounds(6, 44) {
+	for round := range rounds(44, 200) {
 		end := f.n.Stop
 		var bad int
 		switch round % 3 {
@@ -82,7 +82,7 @@ func TestFlippedBitsInTheCacheAreFoundAndRepaired(t *testing.T) {
 		t.Errorf("seed %d: %d chunks on disk were not repaired", seed, n)
 	}
 	t.Logf("%d flips, all found and repaired", total)
-	if total < 100 {
+	if total < 1000 {
 		t.Errorf("%d flips are too few to say anything", total)
 	}
 }
