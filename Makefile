@@ -31,6 +31,9 @@ test-long: go ## all tests with the long counts of those that have one
 teeth: go ## take each defence away and see its test fail
 	@go run ./cmd/teeth
 
+soak: go ## 30 minutes of mixed load and faults on one node
+	@GLIMPSE_SOAK=30m go test ./cmd/glimpse/systest -run '^TestSoak$$' -count=1 -v -timeout 45m
+
 race: go ## all tests under the race detector
 	@CGO_ENABLED=1 go run ./cmd/testreport -race ./...
 

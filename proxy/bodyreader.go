@@ -22,6 +22,8 @@ type bodyReader struct {
 	stall   time.Duration
 	minRate int64
 	over    atomic.Bool
+	ended   bool // all of it was read
+	broken  bool // no more can be read
 
 	got   int64
 	spent time.Duration // waiting for the client, in this window
@@ -69,10 +71,12 @@ func (b *bodyReader) end() error {
 	if b.size >= 0 && b.got != b.size {
 		return image.Errorf(image.Invalid, "The body ended after %d of %d bytes.", b.got, b.size)
 	}
+	b.ended = true
 	return io.EOF
 }
 
 func (b *bodyReader) failed(err error) error {
+	b.broken = !b.over.Load()
 	if errors.Is(err, os.ErrDeadlineExceeded) && !b.over.Load() {
 		return image.Errorf(image.Timeout, "No data came for %s.", b.stall)
 	}

@@ -50,7 +50,9 @@ func launch(log string, env []string, name string, args ...string) (*process, er
 // Environ is the environment without what is meant for the tests: a node refuses
 // what begins with GLIMPSE_ and is no key.
 func Environ() []string {
-	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "GLIMPSE_LONG=") })
+	return slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "GLIMPSE_LONG=") || strings.HasPrefix(v, "GLIMPSE_SOAK=")
+	})
 }
 
 // end sends the signal and waits, at most a minute; then the process is killed.
