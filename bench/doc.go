@@ -1,8 +1,9 @@
-// Command bench measures a node from outside, over HTTP, beside nginx in the
-// same run: uploads, warm and cold downloads, metadata. The rounds are
-// interleaved and the median is printed; what counts is the ratio, for absolute
-// figures belong to the machine. The client drops downloaded bytes in the kernel
-// (MSG_TRUNC), so that on a small machine the server is what is measured.
+// Command bench measures a node from outside, over HTTP, beside its peers in the
+// same run: nginx for downloads and metadata, a real glance-api for uploads. The
+// rounds are interleaved and medians are printed; what counts is the ratio, for
+// absolute figures belong to the machine. The client drops downloaded bytes in the
+// kernel (MSG_TRUNC), so that on a small machine the server is what is measured.
+// What the origin gives is counted by strace.
 //
-// Nothing here decides a test.
+// Each row says what is aimed at. Nothing here decides a test.
 package main

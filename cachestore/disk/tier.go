@@ -67,8 +67,9 @@ func (t *Tier) Bytes() (resident, evicted int64) {
 func (t *Tier) tmpName() string { return tmpPrefix + strconv.FormatInt(t.tmp.Add(1), 16) }
 
 // Close syncs the file system, marks the folder clean and gives up the lock. The
-// caller has ended its writes. Without a marker, after an error or when ctx is
-// over, every chunk is verified before its first use after the next Open.
+// caller has ended its writes. Without a marker, after an error, on a disk that
+// fails or when ctx is over, every chunk is verified before its first use after the
+// next Open. A disk that fails is no error: it was reported when it began to.
 func (t *Tier) Close(ctx context.Context) error {
 	if t.closed.Swap(true) {
 		return nil
@@ -78,7 +79,7 @@ func (t *Tier) Close(ctx context.Context) error {
 	case ctx.Err() != nil:
 		err = context.Cause(ctx)
 	case t.Stats().Degraded:
-		err = errors.New("the disk fails")
+		t.log.Warn("the cache disk fails: it is not marked clean", "path", t.root)
 	default:
 		err = t.markClean()
 	}
