@@ -356,9 +356,9 @@ func TestNamesThatAreNotOurs(t *testing.T) {
 	}
 }
 
-// A million chunks are found again; run it with -bench Recovery -benchtime 1x.
 // A million chunks of 200 images on a real file system, whose folders are in the
-// kernel's cache. The aim is 2 s.
+// kernel's cache. The aim is 2 s. Run it with -bench Recovery -benchtime 5x; to
+// make the files takes a minute or two.
 func BenchmarkRecovery(b *testing.B) {
 	root := b.TempDir()
 	for o := range 200 {

@@ -33,7 +33,7 @@ func parseKeys(b []byte) ([]chunk.Key, error) {
 		return nil, bad
 	}
 	lines := strings.Split(strings.TrimSuffix(string(b[:len(b)-9]), "\n"), "\n")
-	if lines[0] != keyHead || len(lines) > maxKeys+1 {
+	if lines[0] != keyHead || len(lines) < 2 || len(lines) > maxKeys+1 {
 		return nil, bad
 	}
 	var keys []chunk.Key

@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"glimpse/cachestore/chunk"
@@ -41,18 +40,28 @@ func fileName(index uint32, length, gen uint32) string {
 }
 
 func parseFileName(s string) (index, length, gen uint32, ok bool) {
-	if len(s) != 26 || s[8] != '-' || s[17] != '-' || strings.ToLower(s) != s {
+	if len(s) != 26 || s[8] != '-' || s[17] != '-' {
 		return 0, 0, 0, false
 	}
-	var v [3]uint32
-	for i := range v {
-		n, err := strconv.ParseUint(s[9*i:9*i+8], 16, 32)
-		if err != nil {
-			return 0, 0, 0, false
+	a, okA := parseHex(s[:8])
+	b, okB := parseHex(s[9:17])
+	c, okC := parseHex(s[18:])
+	return a, b, c, okA && okB && okC
+}
+
+// parseHex reads 8 hex digits as fileName writes them.
+func parseHex(s string) (v uint32, ok bool) {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case '0' <= c && c <= '9':
+			v = v<<4 | uint32(c-'0')
+		case 'a' <= c && c <= 'f':
+			v = v<<4 | uint32(c-'a'+10)
+		default:
+			return 0, false
 		}
-		v[i] = uint32(n)
 	}
-	return v[0], v[1], v[2], true
+	return v, true
 }
 
 func parseHash(s string) (h hash, ok bool) {

@@ -1,5 +1,10 @@
 package evict
 
+import (
+	"maps"
+	"slices"
+)
+
 // none is the end of a list.
 const none = -1
 
@@ -21,6 +26,13 @@ type arena[K comparable] struct {
 }
 
 func newArena[K comparable]() arena[K] { return arena[K]{at: map[K]int32{}} }
+
+// grow makes room for n more nodes. It costs a copy of those that are there.
+func (a *arena[K]) grow(n int) {
+	at := make(map[K]int32, len(a.at)+n)
+	maps.Copy(at, a.at)
+	a.at, a.nodes = at, slices.Grow(a.nodes, n)
+}
 
 func (a *arena[K]) add(k K, cost int64) int32 {
 	n := node[K]{key: k, cost: cost, next: none, prev: none}

@@ -44,6 +44,9 @@ func (s *S3FIFO[K]) queueOf(i int32) *queue {
 	return &s.small
 }
 
+// Grow makes room for n more keys, before many are inserted.
+func (s *S3FIFO[K]) Grow(n int) { s.a.grow(n) }
+
 // Insert implements Policy.
 func (s *S3FIFO[K]) Insert(k K, cost int64) {
 	if i, ok := s.a.at[k]; ok {

@@ -54,16 +54,6 @@ func (OS) Remove(name string) error { return os.Remove(name) }
 // MkdirAll implements FS.
 func (OS) MkdirAll(name string) error { return os.MkdirAll(name, 0o750) }
 
-// ReadDir implements FS.
-func (OS) ReadDir(name string) ([]string, error) {
-	d, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer d.Close()
-	return d.Readdirnames(-1)
-}
-
 // SyncDir implements FS.
 func (OS) SyncDir(name string) error { return onDir(name, (*os.File).Sync) }
 
