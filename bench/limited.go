@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"glimpse/cmd/testenv"
 )
 
 const limitedClients = 32
@@ -44,16 +46,13 @@ func limited(l *lab) error {
 	if err := g.cold(l.ctx); err != nil {
 		return err
 	}
-	tr, err := l.strace(g)
-	if err != nil {
-		return err
-	}
+	tr := testenv.Strace(l, g.cmd.Process.Pid, testenv.Reads)
 	if _, _, _, err := l.limitedStorm(g.file(id), 0); err != nil {
 		return err
 	}
-	read, err := tr.bytesOf(filepath.Join(g.dir, "images"))
+	read := tr.BytesOf(filepath.Join(g.dir, "images"))
 	l.say(fmt.Sprintf("origin, by strace: %d bytes of %d, %.4fx (aim 1.00)", read, l.size, float64(read)/float64(l.size)))
-	return err
+	return nil
 }
 
 // limitedStorm returns when each client had its first byte, when the last one had
@@ -89,19 +88,13 @@ func sparse(l *lab) error {
 	if err != nil {
 		return err
 	}
-	tr, err := l.strace(g)
-	if err != nil {
-		return err
-	}
+	tr := testenv.Strace(l, g.cmd.Process.Pid, testenv.Reads)
 	start := time.Now()
 	if err := downloadRange(l.ctx, g.file(id), 33<<30+123, 1<<20); err != nil {
 		return err
 	}
 	took := time.Since(start)
-	read, err := tr.bytesOf(filepath.Join(g.dir, "images"))
-	if err != nil {
-		return err
-	}
+	read := tr.BytesOf(filepath.Join(g.dir, "images"))
 	l.say(fmt.Sprintf("1 MiB of a cold 50 GiB image: %.1f ms; the origin gave %.2f MiB, by strace (aim: one chunk, 4 MiB)", took.Seconds()*1e3, float64(read)/(1<<20)))
 	return nil
 }

@@ -1,12 +1,8 @@
 package systest
 
 import (
-	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"glimpse/cmd/testenv"
@@ -15,25 +11,18 @@ import (
 // An upload's bytes are synced before its file gets its name, and the name is
 // synced before the client hears of it: as the kernel sees the calls.
 func TestAnUploadIsDurableBeforeItIsSeen(t *testing.T) {
-	testenv.Need(t, "strace")
 	file := filepath.Join(t.TempDir(), "in")
 	random(t, file, 5<<20)
 	n := testenv.Glimpse(t)
 	a := on(t, n.API)
 	id := a.create("durable", "raw")
-	trace := filepath.Join(t.TempDir(), "trace")
-	cmd := exec.Command("strace", "-f", "-y", "-qq", "-e", "trace=fsync,fdatasync,linkat,renameat,renameat2,rename", "-o", trace, "-p", strconv.Itoa(n.PID()))
-	must(t, cmd.Start())
-	until(t, "strace is attached", func() bool { return traced(n.PID()) })
+	trace := testenv.Strace(t, n.PID(), "fsync,fdatasync,linkat,renameat,renameat2,rename")
 	a.upload(id, file)
-	must(t, cmd.Process.Signal(syscall.SIGINT))
-	_ = cmd.Wait()
-	b, err := os.ReadFile(trace)
-	must(t, err)
+	text := trace.Text()
 
 	folder := filepath.Join(n.Dir, "images")
 	var got []string
-	for line := range strings.Lines(string(b)) {
+	for line := range strings.Lines(text) {
 		switch {
 		case strings.Contains(line, "resumed>"):
 		case strings.Contains(line, "sync(") && strings.Contains(line, "<"+folder+">"):
@@ -45,6 +34,6 @@ func TestAnUploadIsDurableBeforeItIsSeen(t *testing.T) {
 		}
 	}
 	if want := "bytes synced, named, folder synced"; strings.Join(got, ", ") != want {
-		t.Errorf("%s; want %s; trace:\n%s", strings.Join(got, ", "), want, b)
+		t.Errorf("%s; want %s; trace:\n%s", strings.Join(got, ", "), want, text)
 	}
 }

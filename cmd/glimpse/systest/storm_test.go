@@ -1,14 +1,9 @@
 package systest
 
 import (
-	"bytes"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -20,7 +15,6 @@ import (
 // Eight clients at once on a cold image: what the origin gives is counted at the
 // origin, by the reads that the kernel sees on its file.
 func TestAStormReadsTheOriginOnce(t *testing.T) {
-	testenv.Need(t, "strace")
 	const size = 128 << 20
 	file := filepath.Join(t.TempDir(), "image")
 	random(t, file, size)
@@ -31,10 +25,7 @@ func TestAStormReadsTheOriginOnce(t *testing.T) {
 	n.Stop()
 	n.Start() // the memory is empty, and a local store is not cached on disk
 
-	trace := filepath.Join(t.TempDir(), "trace")
-	cmd := exec.Command("strace", "-f", "-y", "-qq", "-e", "trace=read,pread64,readv,preadv,sendfile,splice,copy_file_range,mmap", "-o", trace, "-p", strconv.Itoa(n.PID()))
-	must(t, cmd.Start())
-	until(t, "strace is attached", func() bool { return traced(n.PID()) })
+	trace := testenv.Strace(t, n.PID(), testenv.Reads)
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
@@ -52,54 +43,11 @@ func TestAStormReadsTheOriginOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	must(t, cmd.Process.Signal(syscall.SIGINT))
-	_ = cmd.Wait()
-	got := originBytes(t, trace, filepath.Join(n.Dir, "images"))
+	got := trace.BytesOf(filepath.Join(n.Dir, "images"))
 	t.Logf("origin: %d bytes for %d, %.3fx", got, size, float64(got)/size)
 	if got != size {
 		t.Errorf("the origin gave %d bytes of %d: %.3fx", got, size, float64(got)/size)
 	}
-}
-
-// traced says whether somebody traces the process.
-func traced(pid int) bool {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
-	return err == nil && !bytes.Contains(b, []byte("TracerPid:\t0\n"))
-}
-
-var readCall = regexp.MustCompile(`(\d+) +(?:(?:<\.\.\. )?(\w+)(?:\(| resumed).*)= (\d+)$`)
-
-// originBytes adds up what was read of files below dir. A call that another
-// interrupts in the trace ends on a later line of the same thread.
-func originBytes(t *testing.T, trace, dir string) (total int64) {
-	t.Helper()
-	b, err := os.ReadFile(trace)
-	must(t, err)
-	pending := map[string]bool{} // threads in a call on such a file
-	for line := range strings.Lines(string(b)) {
-		line = strings.TrimSpace(line)
-		thread, _, _ := strings.Cut(line, " ")
-		ours := strings.Contains(line, "<"+dir+"/")
-		if strings.HasSuffix(line, "<unfinished ...>") {
-			pending[thread] = ours
-			continue
-		}
-		if strings.Contains(line, "resumed>") {
-			ours = pending[thread]
-			delete(pending, thread)
-		}
-		m := readCall.FindStringSubmatch(line)
-		if !ours || m == nil {
-			continue
-		}
-		if m[2] == "mmap" {
-			t.Errorf("the origin is mapped: %s", line)
-		}
-		k, err := strconv.ParseInt(m[3], 10, 64)
-		must(t, err)
-		total += k
-	}
-	return total
 }
 
 // The first byte does not wait for the last: with an origin of 20 MiB/s a client
