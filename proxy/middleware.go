@@ -57,6 +57,9 @@ func (s *Server) run(http *fasthttp.RequestCtx, route string, fn handle) {
 	if err := r.guarded(fn); err != nil {
 		r.fail(err)
 	}
+	if r.lingers {
+		r.linger()
+	}
 	// The answer of a metadata request is small; bodies roll their own deadline.
 	_ = http.Conn().SetWriteDeadline(time.Now().Add(s.cfg.StallTimeout))
 	r.done(time.Since(start))

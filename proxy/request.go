@@ -27,6 +27,9 @@ type request struct {
 	who   identity.Identity
 	roles policy.Credentials
 	admin bool
+
+	incoming *bodyReader // of an upload that has begun
+	lingers  bool        // the answer goes out while the client may still be sending
 }
 
 // param returns a decoded part of the path.

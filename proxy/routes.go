@@ -89,7 +89,7 @@ func (s *Server) routes() fasthttp.RequestHandler {
 	get("/v2/images/{id}", show)
 	add("PATCH", "/v2/images/{id}", timed(patch))
 	add("DELETE", "/v2/images/{id}", timed(noBody(remove)))
-	add("PUT", "/v2/images/{id}/file", upload)
+	r.PUT("/v2/images/{id}/file", s.bulk("PUT /v2/images/{id}/file", upload))
 	add("GET", "/v2/images/{id}/file", noBody(download))
 	add("HEAD", "/v2/images/{id}/file", noBody(download))
 	add("PUT", "/v2/images/{id}/tags/{tag}", timed(addTag))

@@ -15,25 +15,13 @@ import (
 func upload(r *request) error {
 	m, announced, err := r.uploadable()
 	if err != nil {
-		return r.refuse(nil, err)
+		return err
 	}
-	body, err := r.receive(m, announced)
-	if err != nil {
-		return r.refuse(body, err)
+	if err := r.receive(m, announced); err != nil {
+		r.http.Response.SetConnectionClose()
+		return err
 	}
 	return r.empty(fasthttp.StatusNoContent)
-}
-
-// refuse answers an error when some of the body may not have been read: it may be
-// large.
-func (r *request) refuse(body *bodyReader, err error) error {
-	switch {
-	case !r.unread(body), image.KindOf(err) == image.Timeout, body != nil && body.broken:
-		r.http.Response.SetConnectionClose()
-	default:
-		r.linger()
-	}
-	return err
 }
 
 // uploadable checks all that can be checked before the body is asked for.
@@ -75,15 +63,14 @@ func (r *request) announced() (int64, error) {
 }
 
 // receive passes the body on.
-func (r *request) receive(m image.Image, announced int64) (*bodyReader, error) {
-	var b *bodyReader
+func (r *request) receive(m image.Image, announced int64) error {
 	u := ops.Upload{Image: m, Body: eof{}, Announced: announced, Store: r.header("X-Image-Meta-Store")}
 	if stream := r.http.RequestBodyStream(); stream != nil {
-		b = newBodyReader(r.http.Conn(), stream, int64(r.http.Request.Header.ContentLength()), r.s.cfg.StallTimeout, r.s.cfg.MinRate)
-		u.Body, u.Interrupt = b, b.interrupt
+		b := newBodyReader(r.http.Conn(), stream, int64(r.http.Request.Header.ContentLength()), r.s.cfg.StallTimeout, r.s.cfg.MinRate)
+		u.Body, u.Interrupt, r.incoming = b, b.interrupt, b
 	}
 	_, err := r.s.cfg.Ops.Upload(r.ctx, u)
-	return b, err
+	return err
 }
 
 type eof struct{}

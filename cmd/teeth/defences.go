@@ -3,7 +3,7 @@ package main
 var defences = []defence{
 	{
 		name: "digest check", file: "cachestore/run.go",
-		old: "if r.l.s.proves(f.id, d, in.digest) {", off: "if true {",
+		old: "if s.proves(f.id, d, in.digest) {", off: "if true {",
 		pkg: "cachestore", test: "TestCorruptOriginIsHeldBack",
 	},
 	{
