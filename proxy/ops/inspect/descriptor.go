@@ -24,7 +24,7 @@ func parseDescriptor(b []byte, size int) (d vmdkDescriptor, reason string) {
 	case end < 0:
 		end = size // and of the file
 	}
-	if end < size && len(bytes.Trim(b[end:size], "\x00")) > 0 {
+	if end < size && !isRemnant(b[:end], bytes.Trim(b[end:size], "\x00")) {
 		return d, "something follows its end"
 	}
 	for _, c := range b[:end] {
@@ -48,6 +48,13 @@ func parseDescriptor(b []byte, size int) (d vmdkDescriptor, reason string) {
 		return d, "it has not exactly one extent"
 	}
 	return d, ""
+}
+
+// isRemnant says whether what follows the text's end was left of a longer text of
+// the same end: qemu-img writes the descriptor again with another content id, of up
+// to eight hexadecimal digits, and that may be shorter.
+func isRemnant(text, rest []byte) bool {
+	return len(rest) < 8 && bytes.HasSuffix(text, rest)
 }
 
 // line reads one line and says why it's refused.
