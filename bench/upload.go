@@ -28,7 +28,7 @@ type cost struct{ wall, cpu float64 }
 func upload(l *lab) error {
 	image := l.image(2 * l.size)
 	gib := float64(2*l.size) / (1 << 30)
-	g := l.node("", "stores.main.cache=on")
+	g, cached := l.node(""), l.node("", "stores.main.cache=on")
 	folder := l.TempDir()
 	dsn := testenv.MariaDB(l)
 	testenv.GlanceDB(l, dsn)
@@ -40,7 +40,8 @@ func upload(l *lab) error {
 	}
 	err := l.race("GiB", gib,
 		variant{name: "glance-api", server: api, before: again(api), do: func() error { return put(l.ctx, api.url+"/v2/images/"+id+"/file", image) }},
-		variant{name: "glimpse", goal: "cpu 0.85", server: g, before: again(g), do: func() error { return put(l.ctx, g.file(id), image) }})
+		variant{name: "glimpse", goal: "cpu 0.85", server: g, before: again(g), do: func() error { return put(l.ctx, g.file(id), image) }},
+		variant{name: "glimpse, also kept on disk", server: cached, before: again(cached), do: func() error { return put(l.ctx, cached.file(id), image) }})
 	if err != nil {
 		return err
 	}

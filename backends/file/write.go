@@ -71,6 +71,7 @@ type writer struct {
 	d         *dir
 	key, temp string
 	f         *os.File // nil before the first Write
+	out       *aligned // f
 	size      int64
 	n         int64
 	perm      fs.FileMode // 0 leaves it to the umask
@@ -94,7 +95,7 @@ func (w *writer) begin() error {
 		w.failed = translate(err)
 		return w.failed
 	}
-	w.f = f
+	w.f, w.out = f, newAligned(f)
 	w.failed = w.prepare(w.perm)
 	return w.failed
 }
@@ -132,16 +133,20 @@ func (w *writer) Write(p []byte) (int, error) {
 // write puts p at the end, leaving holes for blocks of zeros in a thin file.
 func (w *writer) write(p []byte) (n int, err error) {
 	if !w.thin {
-		return w.f.Write(p)
+		return w.out.WriteAt(p, w.n)
 	}
 	for n < len(p) {
-		b := p[n:min(len(p), n+holeBlock)]
-		if !chunk.IsZero(b) {
-			if _, err := w.f.WriteAt(b, w.n+int64(n)); err != nil {
+		hole := chunk.IsZero(p[n:min(len(p), n+holeBlock)])
+		end := n
+		for end < len(p) && chunk.IsZero(p[end:min(len(p), end+holeBlock)]) == hole {
+			end = min(len(p), end+holeBlock)
+		}
+		if !hole {
+			if _, err := w.out.WriteAt(p[n:end], w.n+int64(n)); err != nil {
 				return n, err
 			}
 		}
-		n += len(b)
+		n = end
 	}
 	return n, nil
 }
