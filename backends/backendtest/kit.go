@@ -29,6 +29,26 @@ type Options struct {
 	// Replace overwrites the object behind at as only an operator could; nil leaves
 	// out the cases of changing objects.
 	Replace func(t *testing.T, at backends.Locator, data []byte)
+	// Place and Remove are how objects come and go in a store that is read-only.
+	Place  func(t *testing.T, key string, data []byte) backends.Locator
+	Remove func(t *testing.T, at backends.Locator)
+}
+
+func (o Options) put(t *testing.T, s backends.Store, key string, data []byte, size int64) backends.Locator {
+	t.Helper()
+	if o.Caps.ReadOnly {
+		return o.Place(t, key, data)
+	}
+	return Put(t, s, key, data, size)
+}
+
+func (o Options) remove(t *testing.T, s backends.Store, at backends.Locator) {
+	t.Helper()
+	if o.Caps.ReadOnly {
+		o.Remove(t, at)
+	} else if err := s.Delete(t.Context(), at); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Run runs the kit.
@@ -58,7 +78,7 @@ func Run(t *testing.T, open func(t *testing.T) backends.Store, o Options) {
 	}
 }
 
-// Bytes returns n bytes that tell their place, with a block of zeros among them.
+// Bytes returns n bytes that tell their place, with two blocks of zeros among them.
 func Bytes(n int) []byte {
 	b := make([]byte, n)
 	r := rand.New(rand.NewPCG(1, uint64(n)))
@@ -123,16 +143,25 @@ func abilities(t *testing.T, s backends.Store, o Options) {
 	if d := cmp.Diff(o.Caps, s.Caps()); d != "" {
 		t.Errorf("not the expected ones: %s", d)
 	}
+	if !o.Caps.ReadOnly {
+		return
+	}
+	_, err := s.Create(t.Context(), "x", 1)
+	for call, err := range map[string]error{"Create": err, "Delete": s.Delete(t.Context(), "x"), "Abort": s.Abort(t.Context(), "x")} {
+		if !errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("%s of a store that is read-only: %v", call, err)
+		}
+	}
 }
 
-func ranges(t *testing.T, s backends.Store, _ Options) {
+func ranges(t *testing.T, s backends.Store, o Options) {
 	for _, size := range []int{0, 1, 4095, 4096, 4097, 100_000} {
 		data := Bytes(size)
 		for _, announced := range []int64{int64(size), -1} {
-			if announced < 0 && !s.Caps().UnknownSize {
+			if announced < 0 && !o.Caps.UnknownSize {
 				continue
 			}
-			at := Put(t, s, fmt.Sprintf("k-%d-%d", size, announced), data, announced)
+			at := o.put(t, s, fmt.Sprintf("k-%d-%d", size, announced), data, announced)
 			info, err := s.Stat(t.Context(), at)
 			if err != nil || info.Size != int64(size) || (info.Validator != "") != s.Caps().Validators {
 				t.Fatalf("size %d: Stat gives %+v, %v", size, info, err)
@@ -172,7 +201,10 @@ func borders(t *testing.T, s backends.Store, at backends.Locator, validator stri
 	}
 }
 
-func announced(t *testing.T, s backends.Store, _ Options) {
+func announced(t *testing.T, s backends.Store, o Options) {
+	if o.Caps.ReadOnly {
+		return
+	}
 	for name, n := range map[string]int{"short": 99, "long": 101} {
 		w, err := s.Create(t.Context(), name, 100)
 		if err != nil {
@@ -197,7 +229,10 @@ func announced(t *testing.T, s backends.Store, _ Options) {
 	}
 }
 
-func cancelled(t *testing.T, s backends.Store, _ Options) {
+func cancelled(t *testing.T, s backends.Store, o Options) {
+	if o.Caps.ReadOnly {
+		return
+	}
 	for _, n := range []int{0, 1, 100_000} {
 		w, err := s.Create(t.Context(), "c", 100_000)
 		if err != nil {
@@ -308,14 +343,16 @@ func racing(t *testing.T, s backends.Store, _ Options) {
 	}
 }
 
-func missing(t *testing.T, s backends.Store, _ Options) {
-	at := Put(t, s, "x", []byte("x"), 1)
-	if err := s.Delete(t.Context(), at); err != nil {
-		t.Fatal(err)
-	}
+func missing(t *testing.T, s backends.Store, o Options) {
+	at := o.put(t, s, "x", []byte("x"), 1)
+	o.remove(t, s, at)
 	_, serr := s.Stat(t.Context(), at)
 	_, oerr := read(t.Context(), s, at, "", 0, -1)
-	for op, err := range map[string]error{"Stat": serr, "Open": oerr, "Delete": s.Delete(t.Context(), at)} {
+	found := map[string]error{"Stat": serr, "Open": oerr}
+	if !o.Caps.ReadOnly {
+		found["Delete"] = s.Delete(t.Context(), at)
+	}
+	for op, err := range found {
 		if !errors.Is(err, backends.ErrNotFound) {
 			t.Errorf("%s: %v", op, err)
 		}
@@ -325,9 +362,9 @@ func missing(t *testing.T, s backends.Store, _ Options) {
 	}
 }
 
-func concurrent(t *testing.T, s backends.Store, _ Options) {
+func concurrent(t *testing.T, s backends.Store, o Options) {
 	data := Bytes(50_000)
-	at := Put(t, s, "many", data, -1)
+	at := o.put(t, s, "many", data, -1)
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
@@ -350,8 +387,11 @@ func concurrent(t *testing.T, s backends.Store, _ Options) {
 	wg.Wait()
 }
 
-func contexts(t *testing.T, s backends.Store, _ Options) {
-	at := Put(t, s, "x", Bytes(100_000), -1)
+// big is more than a connection holds in its buffers.
+const big = 8 << 20
+
+func contexts(t *testing.T, s backends.Store, o Options) {
+	at := o.put(t, s, "x", Bytes(big), -1)
 	ctx, cancel := context.WithCancel(t.Context())
 	r, err := s.Open(ctx, at, "", 0, -1)
 	if err != nil {
@@ -364,6 +404,9 @@ func contexts(t *testing.T, s backends.Store, _ Options) {
 	cancel()
 	if _, err := io.Copy(io.Discard, r); !errors.Is(err, context.Canceled) {
 		t.Errorf("the read ends with %v", err)
+	}
+	if o.Caps.ReadOnly {
+		return
 	}
 	w, err := s.Create(t.Context(), "y", 0)
 	if err != nil {
@@ -382,7 +425,7 @@ func changed(t *testing.T, s backends.Store, o Options) {
 		t.Log("the store has no validators, or nothing can be replaced")
 		return
 	}
-	at := Put(t, s, "v", Bytes(200_000), -1)
+	at := o.put(t, s, "v", Bytes(200_000), -1)
 	info, err := s.Stat(t.Context(), at)
 	if err != nil {
 		t.Fatal(err)
@@ -404,9 +447,9 @@ func changed(t *testing.T, s backends.Store, o Options) {
 	}
 }
 
-func secrets(t *testing.T, s backends.Store, _ Options) {
-	at := Put(t, s, "hush", []byte("x"), 1)
-	_ = s.Delete(t.Context(), at)
+func secrets(t *testing.T, s backends.Store, o Options) {
+	at := o.put(t, s, "hush", []byte("x"), 1)
+	o.remove(t, s, at)
 	_, err := s.Stat(t.Context(), at)
 	for _, text := range []string{fmt.Sprint(at), fmt.Sprintf("%v %+v %#v %s", at, at, at, at), fmt.Sprint(err)} {
 		if strings.Contains(text, at.Reveal()) {

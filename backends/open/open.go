@@ -13,6 +13,7 @@ import (
 
 	"glimpse/backends"
 	"glimpse/backends/file"
+	"glimpse/backends/web"
 
 	"github.com/dustin/go-humanize"
 	"go.yaml.in/yaml/v3"
@@ -32,6 +33,15 @@ type Config struct {
 	MaxStreams  int64         `yaml:"max_streams"`
 
 	File `yaml:",inline"`
+	Web  `yaml:",inline"`
+}
+
+// Web holds the keys of type http.
+type Web struct {
+	CAFile       string   `yaml:"ca_file"`
+	Insecure     bool     `yaml:"insecure"`
+	Proxy        string   `yaml:"proxy"`
+	AllowedHosts []string `yaml:"allowed_hosts"`
 }
 
 // File holds the keys of type file.
@@ -122,8 +132,10 @@ func driver(c Config) (backends.Store, error) {
 		return file.Open(fc)
 	case "":
 		return nil, fmt.Errorf("type is missing")
-	case "swift", "s3", "rbd", "http":
+	case "http":
+		return web.Open(web.Config{CAFile: c.CAFile, Insecure: c.Insecure, Proxy: c.Proxy, AllowedHosts: c.AllowedHosts, Timeout: c.Timeout})
+	case "swift", "s3", "rbd":
 		return nil, fmt.Errorf("type %s is not in this version", c.Type)
 	}
-	return nil, fmt.Errorf("type %q is not one of file", c.Type)
+	return nil, fmt.Errorf("type %q is not one of file, http", c.Type)
 }

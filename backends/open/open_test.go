@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestKeysAreReadAndUnknownOnesRefused(t *testing.T) {
@@ -29,6 +30,13 @@ func TestKeysAreReadAndUnknownOnesRefused(t *testing.T) {
 		if _, err := Decode("main", bad, dir); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	w, err := Decode("web", map[string]any{"type": "http", "allowed_hosts": []string{"mirror"}, "timeout": "5s"}, dir)
+	if err != nil || len(w.AllowedHosts) != 1 || w.Timeout != 5*time.Second || w.Unshared() {
+		t.Errorf("got %+v, %v", w, err)
+	}
+	if s, err = Open(t.Context(), "web", w); err != nil || !s.Caps().ReadOnly {
+		t.Errorf("%v", err)
 	}
 	for _, kind := range []string{"", "s3", "floppy"} {
 		if _, err := Open(t.Context(), "main", Config{Type: kind}); err == nil {

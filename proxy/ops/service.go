@@ -125,8 +125,11 @@ func (s *Service) storeOf(l image.Location) *Store {
 		return s.stores[id]
 	}
 	scheme, _, _ := strings.Cut(l.URL.Reveal(), ":")
-	if scheme == "filesystem" {
+	switch scheme {
+	case "filesystem":
 		scheme = "file"
+	case "https":
+		scheme = "http"
 	}
 	if d := s.stores[s.cfg.DefaultStore]; d.Type == scheme {
 		return d

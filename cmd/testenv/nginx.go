@@ -1,0 +1,73 @@
+package testenv
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const nginxConfig = `%[5]s
+worker_processes 1;
+daemon off;
+pid %[1]s/nginx.pid;
+error_log %[1]s/error.log;
+events { worker_connections 256; }
+http {
+  access_log %[1]s/access.log;
+  client_body_temp_path %[1]s/body; proxy_temp_path %[1]s/proxy;
+  fastcgi_temp_path %[1]s/fastcgi; uwsgi_temp_path %[1]s/uwsgi; scgi_temp_path %[1]s/scgi;
+  sendfile on;
+  server {
+    listen 127.0.0.1:%[2]s;
+    root %[3]s;
+%[4]s
+  }
+}
+`
+
+// Web is a real nginx that serves a folder.
+type Web struct {
+	URL  string // with no slash at its end
+	Root string // what it serves
+	Logs string // where its access.log and error.log are
+	p    *process
+}
+
+// Nginx starts one, with further lines of its server's configuration. It ends
+// with the test.
+func Nginx(t testing.TB, lines string) *Web {
+	t.Helper()
+	Need(t, "nginx")
+	addr := address(t)
+	w := &Web{URL: "http://" + addr, Root: t.TempDir(), Logs: t.TempDir()}
+	user := ""
+	if os.Getuid() == 0 { // else its workers couldn't enter the folder
+		user = "user root;"
+	}
+	conf := filepath.Join(w.Logs, "nginx.conf")
+	text := fmt.Sprintf(nginxConfig, w.Logs, addr[strings.LastIndex(addr, ":")+1:], w.Root, lines, user)
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if w.p, err = launch(filepath.Join(w.Logs, "out.log"), nil, "nginx", "-e", filepath.Join(w.Logs, "error.log"), "-c", conf); err == nil {
+		t.Cleanup(w.Stop)
+		err = w.p.answers(w.URL, 10*time.Second)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// Stop ends the server.
+func (w *Web) Stop() {
+	if w.p != nil {
+		w.p.end(syscall.SIGTERM)
+		w.p = nil
+	}
+}
