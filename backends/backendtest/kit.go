@@ -430,17 +430,26 @@ func changed(t *testing.T, s backends.Store, o Options) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := s.Open(t.Context(), at, info.Validator, 0, -1)
-	if err != nil {
-		t.Fatal(err)
+	begin := func(n int64) io.ReadCloser {
+		r, err := s.Open(t.Context(), at, info.Validator, 0, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(r, make([]byte, 10)); err != nil {
+			t.Fatal(err)
+		}
+		return r
 	}
-	defer r.Close()
-	if _, err := io.ReadFull(r, make([]byte, 10)); err != nil {
-		t.Fatal(err)
-	}
+	toEnd, counted := begin(-1), begin(info.Size)
+	defer toEnd.Close()
+	defer counted.Close()
 	o.Replace(t, at, bytes.Repeat([]byte{7}, 200_000))
-	if _, err := io.Copy(io.Discard, r); !errors.Is(err, backends.ErrChanged) {
+	if _, err := io.Copy(io.Discard, toEnd); !errors.Is(err, backends.ErrChanged) {
 		t.Errorf("a read that was under way ends with %v", err)
+	}
+	// Who knows the size reads no further, and must hear of it all the same.
+	if _, err := io.ReadFull(counted, make([]byte, info.Size-10)); !errors.Is(err, backends.ErrChanged) {
+		t.Errorf("a counted read that was under way ends with %v", err)
 	}
 	if _, err := read(t.Context(), s, at, info.Validator, 0, -1); !errors.Is(err, backends.ErrChanged) {
 		t.Errorf("a new read with the old validator: %v", err)

@@ -17,8 +17,8 @@ const directMin = 64 << 10
 
 // aligned writes around the page cache what can go that way, and the rest
 // through it. An upload is read once, if at all, before others push it out of the
-// page cache; the copy into fresh pages is a fifth of what an upload costs
-// (bench, row upload).
+// page cache; the copy into fresh pages was near half of what an upload costs
+// (bench, row upload: 4.8 CPU seconds per GiB with it, 2.7 without).
 type aligned struct {
 	f      *os.File
 	direct bool // the file system takes direct writes as fast as others

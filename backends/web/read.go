@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"time"
 
 	"glimpse/backends"
 )
@@ -35,18 +34,12 @@ func (s *Store) Open(ctx context.Context, at backends.Locator, validator string,
 		cancel(nil)
 		return nil, err
 	}
-	r := &reader{s: s, ctx: ctx, cancel: cancel, body: resp.Body, at: at, validator: validator, left: n}
+	r := &reader{s: s, at: at, validator: validator, left: n, body: newWatched(ctx, cancel, resp.Body, s.timeout)}
 	if err := r.begin(resp, off); err != nil {
-		return nil, errors.Join(err, r.Close())
-	}
-	r.idle = time.AfterFunc(s.timeout, func() { cancel(errStalled) })
-	if err := r.skip(resp, off); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
 	return r, nil
 }
-
-var errStalled = fmt.Errorf("http: the server has stopped sending: %w", backends.ErrUnavailable)
 
 // same fails where the object is another version than the validator's.
 func (s *Store) same(ctx context.Context, at backends.Locator, validator string) error {
@@ -60,104 +53,83 @@ func (s *Store) same(ctx context.Context, at backends.Locator, validator string)
 // reader is one answer's body.
 type reader struct {
 	s         *Store
-	ctx       context.Context
-	cancel    context.CancelCauseFunc
-	body      io.ReadCloser
-	idle      *time.Timer
 	at        backends.Locator
 	validator string
+	body      *watched
 	left      int64 // -1: to the end
 	ended     error
 }
 
-// begin checks that the answer is the range, from the version asked for.
+// begin checks that the answer is the range, from the version asked for, and
+// drops what a server without ranges sends before off.
 func (r *reader) begin(resp *http.Response, off int64) error {
-	size := resp.ContentLength
+	size, first := resp.ContentLength, int64(0)
 	switch resp.StatusCode {
 	case http.StatusOK:
 	case http.StatusPartialContent:
-		first, total, err := contentRange(resp)
-		if err != nil {
+		var err error
+		if first, size, err = contentRange(resp); err != nil {
 			return err
 		}
 		if first != off {
 			return errRange
 		}
-		size = total
 	default:
 		return statusError(resp)
 	}
 	if v := versionOf(resp, size).String(); r.validator != "" && v != r.validator {
 		return fmt.Errorf("http: %w", backends.ErrChanged)
 	}
+	if _, err := io.CopyN(io.Discard, r.body, off-first); err != nil {
+		return short(err)
+	}
 	return nil
 }
 
-// skip drops what a server without ranges sends before off.
-func (r *reader) skip(resp *http.Response, off int64) error {
-	if resp.StatusCode != http.StatusOK || off == 0 {
-		return nil
+func short(err error) error {
+	if errors.Is(err, io.EOF) {
+		return fmt.Errorf("http: %w", io.ErrUnexpectedEOF)
 	}
-	left := r.left
-	r.left = off
-	_, err := io.Copy(io.Discard, readerOnly{r.more})
-	r.left = left
 	return err
 }
 
-type readerOnly struct{ read func([]byte) (int, error) }
-
-func (r readerOnly) Read(p []byte) (int, error) { return r.read(p) }
-
-// more reads up to left bytes; io.EOF comes only after all of them.
-func (r *reader) more(p []byte) (int, error) {
-	if r.left == 0 {
-		return 0, io.EOF
+// Read checks before it gives the last bytes that the object is still the same: a
+// server that reads from a file sends the bytes that are there when their turn
+// comes. Callers who know how much there is never ask for the end itself.
+func (r *reader) Read(p []byte) (int, error) {
+	if r.ended != nil || len(p) == 0 {
+		return 0, r.ended
 	}
 	if r.left > 0 && int64(len(p)) > r.left {
 		p = p[:r.left]
 	}
 	n, err := r.body.Read(p)
-	r.idle.Reset(r.s.timeout)
 	if r.left > 0 {
 		r.left -= int64(n)
 	}
 	switch {
-	case err == nil || errors.Is(err, io.EOF) && r.left <= 0:
-		if r.left == 0 {
-			err = nil // the next call says so
+	case r.left == 0 || r.left < 0 && errors.Is(err, io.EOF):
+		r.ended = io.EOF
+		if serr := r.unchanged(); serr != nil {
+			r.ended = serr
+			return 0, serr
 		}
-		return n, err
-	case errors.Is(err, io.EOF):
-		return n, fmt.Errorf("http: %w", io.ErrUnexpectedEOF)
+		if n > 0 {
+			return n, nil
+		}
+		return 0, io.EOF
+	case err != nil:
+		r.ended = short(err)
 	}
-	return n, translate(r.ctx, err)
+	return n, r.ended
 }
 
-// Read checks at the end that the object is still the same: a server that reads
-// from a file sends the bytes that are there when their turn comes.
-func (r *reader) Read(p []byte) (int, error) {
-	if r.ended != nil {
-		return 0, r.ended
+func (r *reader) unchanged() error {
+	if r.validator == "" {
+		return nil
 	}
-	n, err := r.more(p)
-	if errors.Is(err, io.EOF) && r.validator != "" {
-		r.idle.Stop()
-		if serr := r.s.same(r.ctx, r.at, r.validator); serr != nil {
-			err = serr
-		}
-	}
-	if err != nil {
-		r.ended = err
-	}
-	return n, err
+	return r.s.same(r.body.ctx, r.at, r.validator)
 }
 
 // Close ends the answer.
-func (r *reader) Close() error {
-	if r.idle != nil {
-		r.idle.Stop()
-	}
-	r.cancel(context.Canceled)
-	return r.body.Close()
-}
+func (r *reader) Close() error { return r.body.Close() }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -198,6 +199,13 @@ func translate(ctx context.Context, err error) error {
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return fmt.Errorf("http: %w", io.ErrUnexpectedEOF)
+	}
+	var ne net.Error
+	var ce *tls.CertificateVerificationError
+	if !errors.As(err, &ne) && !errors.As(err, &ce) {
+		// Some errors of the protocol quote what the server sent, such as where it
+		// redirects to.
+		err = errors.New("the server does not answer in HTTP")
 	}
 	return fmt.Errorf("http: %w: %w", backends.ErrUnavailable, err)
 }

@@ -149,6 +149,10 @@ func TestBadServers(t *testing.T) {
 		"to a file": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "file:///etc/passwd", http.StatusFound)
 		}, errRedirect},
+		"to nothing": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", "http://[hush")
+			w.WriteHeader(http.StatusFound)
+		}, backends.ErrUnavailable},
 		"to metadata": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://169.254.169.254/latest", http.StatusFound)
 		}, errForbidden},
@@ -185,6 +189,29 @@ func TestASilentServerIsLeft(t *testing.T) {
 	defer close(release)
 	if got, err := readAll(t, s, at, "", 0, -1); !errors.Is(err, backends.ErrUnavailable) {
 		t.Errorf("%d bytes, %v", len(got), err)
+	}
+}
+
+// A reader that takes its time is no reason to leave a server.
+func TestASlowReaderKeepsItsServer(t *testing.T) {
+	data := backendtest.Bytes(16 << 20) // more than the connection buffers
+	at := evil(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(data) })
+	const limit = 100 * time.Millisecond
+	s := store(t, Config{AllowedHosts: []string{"127.0.0.1"}, Timeout: limit})
+	defer s.Close()
+	r, err := s.Open(t.Context(), at, "", 0, int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	got := make([]byte, 10)
+	if _, err := io.ReadFull(r, got); err != nil {
+		t.Fatal(err)
+	}
+	<-time.After(3 * limit)
+	rest, err := io.ReadAll(r)
+	if err != nil || !bytes.Equal(append(got, rest...), data) {
+		t.Errorf("%d bytes, %v", len(rest), err)
 	}
 }
 

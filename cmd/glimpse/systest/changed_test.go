@@ -110,15 +110,21 @@ func version(t *testing.T, n *testenv.Node, a api, data []byte, manifest bool) (
 	}
 	file := filepath.Join(n.Dir, "images", id)
 	must(t, os.WriteFile(file, data, 0o600))
+	located(t, n, id, "main", "file://"+file, len(data))
+	return id
+}
+
+// located makes an image active at a URL, as another Glance would have.
+func located(t *testing.T, n *testenv.Node, id, store, url string, size int) {
+	t.Helper()
 	db := registryOf(t, n)
 	defer db.Close()
-	_, err := db.Exec("UPDATE images SET status = 'active', size = ? WHERE id = ?", len(data), id)
+	_, err := db.Exec("UPDATE images SET status = 'active', size = ? WHERE id = ?", size, id)
 	must(t, err)
 	now := time.Now().UTC().Format("2006-01-02 15:04:05")
-	_, err = db.Exec(`INSERT INTO image_locations (image_id, value, meta_data, status, deleted, created_at, updated_at) VALUES (?, ?, '{"store": "main"}', 'active', 0, ?, ?)`,
-		id, "file://"+file, now, now)
+	_, err = db.Exec("INSERT INTO image_locations (image_id, value, meta_data, status, deleted, created_at, updated_at) VALUES (?, ?, ?, 'active', 0, ?, ?)",
+		id, url, `{"store": "`+store+`"}`, now, now)
 	must(t, err)
-	return id
 }
 
 // overwrite puts other bytes into a file, or another file in its place.

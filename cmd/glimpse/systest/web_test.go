@@ -2,7 +2,6 @@ package systest
 
 import (
 	"bytes"
-	"database/sql"
 	"io"
 	"net/http"
 	"os"
@@ -25,14 +24,7 @@ func TestAnImageOnAWebServer(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(web.Root, "image"), data, 0o600))
 	a := on(t, n.API)
 	id := a.create("remote", "raw")
-	db, err := sql.Open("sqlite", filepath.Join(n.Dir, "registry.db"))
-	must(t, err)
-	defer db.Close()
-	_, err = db.ExecContext(t.Context(), "UPDATE images SET status = 'active', size = ? WHERE id = ?", len(data), id)
-	must(t, err)
-	_, err = db.ExecContext(t.Context(), `INSERT INTO image_locations (image_id, value, meta_data, status, deleted, created_at)
-		VALUES (?, ?, '{"store": "web"}', 'active', 0, '2026-01-01 00:00:00')`, id, web.URL+"/image?sig=hush")
-	must(t, err)
+	located(t, n, id, "web", web.URL+"/image?sig=hush", len(data))
 
 	var wg sync.WaitGroup
 	for range 8 {
