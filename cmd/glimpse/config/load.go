@@ -98,6 +98,11 @@ func (c *Config) resolvePaths() {
 	} {
 		*p = under(base, *p)
 	}
+	for _, keys := range c.Stores {
+		if p, ok := keys["ca_file"].(string); ok {
+			keys["ca_file"] = under(base, p)
+		}
+	}
 	if path, ok := cutSQLite(c.Registry.URL.Reveal()); ok {
 		c.Registry.URL = Secret("sqlite:" + under(c.DataDir, path))
 	}
