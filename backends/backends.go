@@ -14,6 +14,7 @@ import (
 var (
 	ErrExists      = errors.New("the key is taken")
 	ErrFull        = errors.New("the store is full")
+	ErrInUse       = errors.New("the object is in use") // as an image that volumes were cloned from
 	ErrNotFound    = chunk.ErrNotFound    // no such object
 	ErrChanged     = chunk.ErrChanged     // the validator no longer fits
 	ErrUnavailable = chunk.ErrUnavailable // the store is away: another try may succeed
@@ -32,6 +33,22 @@ func (Locator) GoString() string { return "***" }
 // Reveal returns the URL.
 func (l Locator) Reveal() string { return string(l) }
 
+// Secret is a password, or what else of a configuration must not be printed.
+// Every way of printing it gives "***"; Reveal alone gives the text.
+type Secret string
+
+// String hides the text.
+func (Secret) String() string { return "***" }
+
+// GoString hides the text from %#v.
+func (Secret) GoString() string { return "***" }
+
+// MarshalText hides the text from encoders.
+func (Secret) MarshalText() ([]byte, error) { return []byte("***"), nil }
+
+// Reveal returns the text.
+func (s Secret) Reveal() string { return string(s) }
+
 // Caps are a driver's abilities as data. A call beyond them is
 // errors.ErrUnsupported.
 type Caps struct {
@@ -41,7 +58,7 @@ type Caps struct {
 	Validators  bool  // Stat gives a validator and Open checks it
 	NoReplace   bool  // Commit can't replace an object that is there
 	Pending     bool  // half-done uploads can be listed
-	PartSize    int64 // bytes that a Writer holds before it sends them; 0: none
+	PartSize    int64 // its Writers are PartWriters whose first part has so many bytes; 0: they are not
 }
 
 // Info is what Stat finds.
@@ -63,9 +80,11 @@ type Store interface {
 	Stat(ctx context.Context, at Locator) (Info, error)
 	// Create prepares an object of size bytes, -1 for unknown. The store holds
 	// nothing of it before the first Write, and shows nothing under key before
-	// Commit. ErrExists comes at Create or at Commit.
+	// Commit. ErrExists comes at Create, at the first Write or at Commit. ctx bounds
+	// the Writes too.
 	Create(ctx context.Context, key string, size int64) (Writer, error)
-	// Delete removes an object; ErrNotFound where it is not there.
+	// Delete removes an object; ErrNotFound where it is not there, ErrInUse where
+	// something else lives on its bytes.
 	Delete(ctx context.Context, at Locator) error
 	// Pending calls fn for each half-done upload with the time of its last write;
 	// fn's error ends the walk.

@@ -1,19 +1,19 @@
 // Package open makes origin stores out of their configuration: one table from a
-// type's name to its driver, and the decorators in the order in which they wrap
-// it.
+// type's name to its driver, the keys of each type in a file of their own, and
+// the decorators in the order in which they wrap a store.
 package open
 
 import (
 	"bytes"
 	"context"
 	"fmt"
-	"io/fs"
+	"maps"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"glimpse/backends"
-	"glimpse/backends/file"
-	"glimpse/backends/web"
 
 	"github.com/dustin/go-humanize"
 	"go.yaml.in/yaml/v3"
@@ -21,6 +21,12 @@ import (
 
 // Config is one store's section of the configuration.
 type Config struct {
+	Common
+	Driver Driver
+}
+
+// Common are the keys that a store of any type has.
+type Common struct {
 	Type        string        `yaml:"type"`
 	Description string        `yaml:"description"`
 	Weight      int           `yaml:"weight"`
@@ -31,34 +37,47 @@ type Config struct {
 	Retries     *int          `yaml:"retries"`
 	RateLimit   Size          `yaml:"rate_limit"`
 	MaxStreams  int64         `yaml:"max_streams"`
-
-	File `yaml:",inline"`
-	Web  `yaml:",inline"`
 }
 
-// Web holds the keys of type http.
-type Web struct {
-	CAFile       string   `yaml:"ca_file"`
-	Insecure     bool     `yaml:"insecure"`
-	Proxy        string   `yaml:"proxy"`
-	AllowedHosts []string `yaml:"allowed_hosts"`
+// Driver is the rest: the keys that only stores of its type have, by their yaml
+// tags, with their defaults.
+type Driver interface {
+	// Resolve puts relative paths where they belong and refuses what can't run.
+	Resolve(d Dirs) error
+	// Open makes the store.
+	Open(ctx context.Context, id string, c Common) (backends.Store, error)
+	// Properties are what admins are shown of the store, under Glance's names.
+	Properties() map[string]any
 }
 
-// File holds the keys of type file.
-type File struct {
-	Path             string `yaml:"path"`
-	Paths            []Path `yaml:"paths"`
-	Shared           bool   `yaml:"shared"`
-	FilePerm         uint32 `yaml:"file_perm"`
-	ThinProvisioning bool   `yaml:"thin_provisioning"`
-	MetadataFile     string `yaml:"metadata_file"`
+// Dirs are where relative paths lie.
+type Dirs struct {
+	Data   string // what a node writes
+	Config string // files that the configuration refers to
 }
 
-// Path is one of several folders.
-type Path struct {
-	Path     string `yaml:"path"`
-	Priority int    `yaml:"priority"`
+// Under puts a relative path under dir; "" stays "".
+func Under(dir, path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
 }
+
+// kind is what there is to know of a type.
+type kind struct {
+	schemes []string // of its location URLs
+	keys    func() Driver
+}
+
+// kinds is the table of types. A build with more drivers adds its own.
+var kinds = map[string]kind{
+	"file": {[]string{"file", "filesystem"}, func() Driver { return &File{} }},
+	"http": {[]string{"http", "https"}, func() Driver { return &Web{} }},
+}
+
+// Schemes are those of the location URLs of a type.
+func Schemes(kind string) []string { return kinds[kind].schemes }
 
 // Size is a number of bytes as people write it.
 type Size int64
@@ -74,43 +93,64 @@ func (s *Size) UnmarshalText(text []byte) error {
 }
 
 // Unshared says that the bytes lie in a folder of this node alone.
-func (c Config) Unshared() bool { return c.Type == "file" && !c.Shared }
+func (c Config) Unshared() bool {
+	f, ok := c.Driver.(*File)
+	return ok && !f.Shared
+}
 
-// Decode reads a store's keys; an unknown one is an error. Relative paths lie
-// under dir.
-func Decode(id string, keys map[string]any, dir string) (Config, error) {
-	b, err := yaml.Marshal(keys)
+// Decode reads a store's keys; one that its type does not have is an error.
+func Decode(id string, keys map[string]any, d Dirs) (Config, error) {
+	c, err := decode(keys, d)
 	if err != nil {
 		return Config{}, fmt.Errorf("stores.%s: %w", id, err)
-	}
-	c := Config{Cache: "auto"}
-	d := yaml.NewDecoder(bytes.NewReader(b))
-	d.KnownFields(true)
-	if err := d.Decode(&c); err != nil {
-		return Config{}, fmt.Errorf("stores.%s: %w", id, err)
-	}
-	switch c.Cache {
-	case "auto", "on", "off":
-	default:
-		return Config{}, fmt.Errorf("stores.%s.cache: %q is not one of auto, on, off", id, c.Cache)
-	}
-	if c.MetadataFile != "" {
-		return Config{}, fmt.Errorf("stores.%s.metadata_file: this version does not read it", id)
-	}
-	if c.Path != "" {
-		c.Paths = append([]Path{{Path: c.Path}}, c.Paths...)
-	}
-	for i, p := range c.Paths {
-		if !filepath.IsAbs(p.Path) {
-			c.Paths[i].Path = filepath.Join(dir, p.Path)
-		}
 	}
 	return c, nil
 }
 
+func decode(keys map[string]any, d Dirs) (Config, error) {
+	all := struct {
+		Common `yaml:",inline"`
+		Rest   map[string]any `yaml:",inline"`
+	}{Common: Common{Cache: "auto"}}
+	if err := transcode(keys, &all); err != nil {
+		return Config{}, err
+	}
+	k, ok := kinds[all.Type]
+	switch {
+	case all.Type == "":
+		return Config{}, fmt.Errorf("type is missing")
+	case !ok:
+		return Config{}, fmt.Errorf("type %q is not one of %s", all.Type, strings.Join(slices.Sorted(maps.Keys(kinds)), ", "))
+	}
+	switch all.Cache {
+	case "auto", "on", "off":
+	default:
+		return Config{}, fmt.Errorf("cache: %q is not one of auto, on, off", all.Cache)
+	}
+	c := Config{Common: all.Common, Driver: k.keys()}
+	if err := transcode(all.Rest, c.Driver); err != nil {
+		return Config{}, err
+	}
+	return c, c.Driver.Resolve(d)
+}
+
+// transcode reads keys into v, and refuses those that v does not have.
+func transcode(keys map[string]any, v any) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	b, err := yaml.Marshal(keys)
+	if err != nil {
+		return err
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(b))
+	dec.KnownFields(true)
+	return dec.Decode(v)
+}
+
 // Open makes the store.
-func Open(_ context.Context, id string, c Config) (backends.Store, error) {
-	s, err := driver(c)
+func Open(ctx context.Context, id string, c Config) (backends.Store, error) {
+	s, err := c.Driver.Open(ctx, id, c.Common)
 	if err != nil {
 		return nil, fmt.Errorf("stores.%s: %w", id, err)
 	}
@@ -119,23 +159,4 @@ func Open(_ context.Context, id string, c Config) (backends.Store, error) {
 		retries = *c.Retries
 	}
 	return backends.Limit(backends.Retry(s, backends.Retries{Max: retries}), backends.Limits{Rate: int64(c.RateLimit), Streams: c.MaxStreams}), nil
-}
-
-// driver is the table of types.
-func driver(c Config) (backends.Store, error) {
-	switch c.Type {
-	case "file":
-		fc := file.Config{Perm: fs.FileMode(c.FilePerm), Thin: c.ThinProvisioning}
-		for _, p := range c.Paths {
-			fc.Paths = append(fc.Paths, file.Path{Path: p.Path, Priority: p.Priority})
-		}
-		return file.Open(fc)
-	case "":
-		return nil, fmt.Errorf("type is missing")
-	case "http":
-		return web.Open(web.Config{CAFile: c.CAFile, Insecure: c.Insecure, Proxy: c.Proxy, AllowedHosts: c.AllowedHosts, Timeout: c.Timeout})
-	case "swift", "s3", "rbd":
-		return nil, fmt.Errorf("type %s is not in this version", c.Type)
-	}
-	return nil, fmt.Errorf("type %q is not one of file, http", c.Type)
 }

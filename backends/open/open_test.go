@@ -9,11 +9,11 @@ import (
 
 func TestKeysAreReadAndUnknownOnesRefused(t *testing.T) {
 	dir := t.TempDir()
-	c, err := Decode("main", map[string]any{"type": "file", "path": "images", "rate_limit": "1MiB", "cache": "on"}, dir)
+	c, err := Decode("main", map[string]any{"type": "file", "path": "images", "rate_limit": "1MiB", "cache": "on"}, Dirs{Data: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Paths[0].Path != filepath.Join(dir, "images") || c.RateLimit != 1<<20 || !c.Unshared() {
+	if c.Driver.(*File).Paths[0].Path != filepath.Join(dir, "images") || c.RateLimit != 1<<20 || !c.Unshared() {
 		t.Errorf("got %+v", c)
 	}
 	s, err := Open(t.Context(), "main", c)
@@ -26,21 +26,20 @@ func TestKeysAreReadAndUnknownOnesRefused(t *testing.T) {
 	for name, bad := range map[string]map[string]any{
 		"colour": {"type": "file", "path": "x", "colour": "red"},
 		"cache":  {"type": "file", "path": "x", "cache": "perhaps"},
+		"path":   {"type": "http", "path": "x"}, // another type's
+		"type":   {"path": "x"},
+		"floppy": {"type": "floppy"},
 	} {
-		if _, err := Decode("main", bad, dir); err == nil || !strings.Contains(err.Error(), name) {
+		if _, err := Decode("main", bad, Dirs{Data: dir}); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	w, err := Decode("web", map[string]any{"type": "http", "allowed_hosts": []string{"mirror"}, "timeout": "5s"}, dir)
-	if err != nil || len(w.AllowedHosts) != 1 || w.Timeout != 5*time.Second || w.Unshared() {
+	w, err := Decode("web", map[string]any{"type": "http", "allowed_hosts": []string{"mirror"}, "timeout": "5s", "ca_file": "ca"}, Dirs{Config: dir})
+	if web := w.Driver.(*Web); err != nil || len(web.AllowedHosts) != 1 || web.CAFile != filepath.Join(dir, "ca") || w.Timeout != 5*time.Second || w.Unshared() {
 		t.Errorf("got %+v, %v", w, err)
 	}
+	w.Driver.(*Web).CAFile = ""
 	if s, err = Open(t.Context(), "web", w); err != nil || !s.Caps().ReadOnly {
 		t.Errorf("%v", err)
-	}
-	for _, kind := range []string{"", "s3", "floppy"} {
-		if _, err := Open(t.Context(), "main", Config{Type: kind}); err == nil {
-			t.Errorf("type %q is opened", kind)
-		}
 	}
 }

@@ -189,7 +189,7 @@ func openStores(ctx context.Context, n *node, m *metrics) ([]ops.Store, error) {
 	var stores []ops.Store
 	for _, id := range slices.Sorted(maps.Keys(n.config.Stores)) {
 		keys := n.config.Stores[id]
-		oc, err := open.Decode(id, keys, n.config.DataDir)
+		oc, err := open.Decode(id, keys, open.Dirs{Data: n.config.DataDir, Config: n.config.Beside()})
 		if err != nil {
 			return nil, err
 		}
@@ -201,7 +201,7 @@ func openStores(ctx context.Context, n *node, m *metrics) ([]ops.Store, error) {
 		stores = append(stores, ops.Store{
 			ID: id, Type: oc.Type, Description: oc.Description, Weight: oc.Weight, ReadOnly: oc.ReadOnly || b.Caps().ReadOnly,
 			MemoryOnly: oc.Cache == "off" || oc.Cache != "on" && oc.Unshared(), Unshared: oc.Unshared(),
-			Backend: backends.Observe(b, m.observeStore(id)),
+			Schemes: open.Schemes(oc.Type), Properties: oc.Driver.Properties(), Backend: backends.Observe(b, m.observeStore(id)),
 		})
 	}
 	return stores, nil

@@ -35,10 +35,12 @@ type Cache interface {
 // Store is one configured origin store.
 type Store struct {
 	ID, Type, Description string
-	Weight                int  // of several copies the one in the heaviest store is read
-	ReadOnly              bool // takes no uploads
-	MemoryOnly            bool // its bytes are not kept in the disk tier
-	Unshared              bool // a folder of this node alone
+	Weight                int            // of several copies the one in the heaviest store is read
+	ReadOnly              bool           // takes no uploads
+	MemoryOnly            bool           // its bytes are not kept in the disk tier
+	Unshared              bool           // a folder of this node alone
+	Schemes               []string       // of the location URLs that stores of its type have
+	Properties            map[string]any // what admins are shown of it
 	Backend               backends.Store
 }
 
@@ -125,17 +127,11 @@ func (s *Service) storeOf(l image.Location) *Store {
 		return s.stores[id]
 	}
 	scheme, _, _ := strings.Cut(l.URL.Reveal(), ":")
-	switch scheme {
-	case "filesystem":
-		scheme = "file"
-	case "https":
-		scheme = "http"
-	}
-	if d := s.stores[s.cfg.DefaultStore]; d.Type == scheme {
+	if d := s.stores[s.cfg.DefaultStore]; slices.Contains(d.Schemes, scheme) {
 		return d
 	}
 	for i := range s.cfg.Stores {
-		if s.cfg.Stores[i].Type == scheme {
+		if slices.Contains(s.cfg.Stores[i].Schemes, scheme) {
 			return &s.cfg.Stores[i]
 		}
 	}

@@ -95,14 +95,3 @@ func TestASecretIsNotInTheError(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
-
-func TestACAFileOfAStoreLiesBesideTheConfiguration(t *testing.T) {
-	f := write(t, "stores: {main: {type: file, path: p}, web: {type: http, ca_file: ca.pem}}\n")
-	c, err := Load(f, []string{"HOME=/"}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := c.Stores["web"]["ca_file"]; got != filepath.Join(filepath.Dir(f), "ca.pem") {
-		t.Errorf("got %v", got)
-	}
-}

@@ -88,24 +88,24 @@ func (c *Config) resolvePaths() {
 		c.DataDir = abs
 	}
 	c.Cache.Disk.Path = under(c.DataDir, c.Cache.Disk.Path)
-	base := c.DataDir
-	if c.File != "" {
-		base = filepath.Dir(c.File)
-	}
+	base := c.Beside()
 	for _, p := range []*string{
 		&c.Listen.TLS.Cert, &c.Listen.TLS.Key, &c.Listen.TLS.ClientCA, &c.Auth.Keystone.CAFile, &c.Auth.PolicyFile,
 		&c.Cluster.KeyringFile, &c.Cluster.TLS.CA, &c.Cluster.TLS.Cert, &c.Cluster.TLS.Key,
 	} {
 		*p = under(base, *p)
 	}
-	for _, keys := range c.Stores {
-		if p, ok := keys["ca_file"].(string); ok {
-			keys["ca_file"] = under(base, p)
-		}
-	}
 	if path, ok := cutSQLite(c.Registry.URL.Reveal()); ok {
 		c.Registry.URL = Secret("sqlite:" + under(c.DataDir, path))
 	}
+}
+
+// Beside is the folder of the files that the configuration refers to.
+func (c *Config) Beside() string {
+	if c.File == "" {
+		return c.DataDir
+	}
+	return filepath.Dir(c.File)
 }
 
 func under(dir, path string) string {
