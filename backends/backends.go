@@ -15,9 +15,9 @@ var (
 	ErrExists      = errors.New("the key is taken")
 	ErrFull        = errors.New("the store is full")
 	ErrInUse       = errors.New("the object is in use") // as an image that volumes were cloned from
-	ErrNotFound    = chunk.ErrNotFound    // no such object
-	ErrChanged     = chunk.ErrChanged     // the validator no longer fits
-	ErrUnavailable = chunk.ErrUnavailable // the store is away: another try may succeed
+	ErrNotFound    = chunk.ErrNotFound                  // no such object
+	ErrChanged     = chunk.ErrChanged                   // the validator no longer fits
+	ErrUnavailable = chunk.ErrUnavailable               // the store is away: another try may succeed
 )
 
 // Locator is a location URL, in Glance's form for the driver. It may hold

@@ -19,6 +19,17 @@ func TestMemory(t *testing.T) {
 	})
 }
 
+func TestMemoryInParts(t *testing.T) {
+	const part = 5000
+	want := caps
+	want.PartSize = part
+	var s *mem.Parted
+	backendtest.Run(t, func(*testing.T) backends.Store { s = mem.NewParted("m", part); return s }, backendtest.Options{
+		Caps: want, Part: part,
+		Replace: func(_ *testing.T, at backends.Locator, data []byte) { s.Replace(path.Base(at.Reveal()), data) },
+	})
+}
+
 // A decorator adds to a store and takes nothing away: it passes the same kit.
 func TestDecorators(t *testing.T) {
 	for name, wrap := range map[string]func(backends.Store) backends.Store{

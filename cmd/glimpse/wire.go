@@ -95,6 +95,9 @@ func build(ctx context.Context, c config.Config, log *slog.Logger) (_ *node, err
 	n.onClose(cache.Close)
 	n.onClose(svc.Close)
 	metrics.watch(cache, svc)
+	if err := svc.CheckParts(); err != nil {
+		return nil, err
+	}
 
 	auth, err := openAuth(ctx, c, log)
 	if err != nil {

@@ -195,6 +195,7 @@ func (n *node) Peek(ctx context.Context, o chunk.Object, index int, fn func([]by
 	return n.cache.Peek(ctx, o, index, fn)
 }
 
+func (n *node) UploadQuota() int                        { return n.cache.UploadQuota() }
 func (n *node) Promote(from chunk.Key, to chunk.Object) { n.cache.Promote(from, to) }
 func (n *node) Drop(key chunk.Key)                      { n.cache.Drop(key) }
 

@@ -15,7 +15,7 @@ type fakeCache struct {
 	origin chunk.Source
 
 	mu        sync.Mutex
-	out       int // buffers on loan
+	out, most int // buffers on loan, and the most there were
 	published map[chunk.Key]map[int][]byte
 	resident  map[chunk.Key]map[int][]byte // what Peek finds
 	promoted  map[chunk.Key]chunk.Key
@@ -87,6 +87,8 @@ func (c *fakeCache) Drop(k chunk.Key) {
 	c.dropped = append(c.dropped, k)
 }
 
+func (c *fakeCache) UploadQuota() int { return 8 }
+
 func (c *fakeCache) NewWriter(string, bool) chunk.Writer {
 	return &fakeWriter{c: c, kept: map[int][]byte{}}
 }
@@ -113,6 +115,7 @@ func (w *fakeWriter) Buffers(ctx context.Context, n int) (list []chunk.Buffer, e
 	defer w.c.mu.Unlock()
 	for range n {
 		w.c.out++
+		w.c.most = max(w.c.most, w.c.out)
 		list = append(list, &fakeBuffer{w.c, make([]byte, geometry.Chunk)})
 	}
 	return list, ctx.Err()

@@ -23,6 +23,8 @@ type Cache interface {
 	// Open reads a range; errors that are known at once are returned here.
 	Open(ctx context.Context, o chunk.Object, off, n int64) (chunk.Body, error)
 	NewWriter(token string, memoryOnly bool) chunk.Writer
+	// UploadQuota is how many buffers uploads may hold together.
+	UploadQuota() int
 	// Peek calls fn with a chunk's verified bytes if they are in the cache, and
 	// says whether they were. It causes no origin read.
 	Peek(ctx context.Context, o chunk.Object, index int, fn func([]byte) error) (bool, error)

@@ -287,6 +287,8 @@ func (a *attempt) discard(ctx context.Context) {
 // writeError gives a store's refusal its kind.
 func writeError(err error) error {
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, backends.ErrFull):
 		return image.Wrap(image.TooLarge, err, "The store is full.")
 	case errors.Is(err, backends.ErrExists):
