@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -135,5 +136,92 @@ func TestAReaderOverTheNumberWaits(t *testing.T) {
 	defer second.Close()
 	if _, err := s.Open(ctx, at, "", 0, -1); !errors.Is(err, context.Canceled) {
 		t.Errorf("a place too many: %v", err)
+	}
+}
+
+// busy is away, and says for how long.
+type busy struct {
+	backends.Store
+	after time.Duration
+	fired int
+}
+
+func (b *busy) Stat(ctx context.Context, at backends.Locator) (backends.Info, error) {
+	if b.fired++; b.fired == 1 {
+		return backends.Info{}, backends.Busy(b.after, errors.New("429"))
+	}
+	return b.Store.Stat(ctx, at)
+}
+
+func TestABusyStoreIsAskedAgainWhenItSaid(t *testing.T) {
+	for after, ok := range map[time.Duration]bool{7 * time.Second: true, time.Hour: false} {
+		synctest.Test(t, func(t *testing.T) {
+			b := &busy{Store: mem.New("m"), after: after}
+			at := backendtest.Put(t, b, "k", nil, 0)
+			start := time.Now()
+			_, err := backends.Retry(b, backends.Retries{Max: 2}).Stat(t.Context(), at)
+			waited := time.Since(start)
+			switch {
+			case ok && (err != nil || waited != after || b.fired != 2):
+				t.Errorf("%v after %s, %d calls", err, waited, b.fired)
+			case !ok && (!errors.Is(err, backends.ErrUnavailable) || backends.BusyFor(err) != after || waited != 0 || b.fired != 1):
+				t.Errorf("%v after %s, %d calls", err, waited, b.fired)
+			}
+		})
+	}
+}
+
+func TestAStoreThatKeepsFailingIsLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &flaky{Store: mem.New("m")}
+		at := backendtest.Put(t, f, "k", backendtest.Bytes(1000), -1)
+		var states []bool
+		s := backends.Breaker(f, backends.Breaking{After: 3, Rest: time.Second, Change: func(away bool) { states = append(states, away) }})
+		open := func() error {
+			r, err := s.Open(t.Context(), at, "", 0, -1)
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			_, err = io.Copy(io.Discard, r)
+			return err
+		}
+		f.cut = 3 // reads that break off are failures too
+		for range 3 {
+			if err := open(); !errors.Is(err, backends.ErrUnavailable) {
+				t.Fatal(err)
+			}
+		}
+		f.refuse, f.fired = 1, 0
+		if err := open(); !errors.Is(err, backends.ErrUnavailable) || f.fired != 0 {
+			t.Errorf("a store that is away was asked: %v, %d calls", err, f.fired)
+		}
+		time.Sleep(time.Second + 1)
+		if err := open(); !errors.Is(err, backends.ErrUnavailable) || f.fired != 1 {
+			t.Errorf("it was not asked again: %v, %d calls", err, f.fired)
+		}
+		time.Sleep(time.Second + 1)
+		if err := open(); err != nil {
+			t.Errorf("it is back: %v", err)
+		}
+		if want := []bool{true, true, true, true, false}; !slices.Equal(states, want) {
+			t.Errorf("states %v", states)
+		}
+	})
+}
+
+// An image that is not there, and callers who lose interest, say nothing of the
+// store.
+func TestTheStoreAnswersNoAndIsThere(t *testing.T) {
+	s := backends.Breaker(mem.New("m"), backends.Breaking{After: 1})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 3 {
+		if _, err := s.Stat(t.Context(), "mem://m/none"); !errors.Is(err, backends.ErrNotFound) {
+			t.Error(err)
+		}
+		if _, err := s.Open(ctx, "mem://m/none", "", 0, 1); errors.Is(err, backends.ErrUnavailable) {
+			t.Error(err)
+		}
 	}
 }

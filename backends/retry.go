@@ -33,18 +33,37 @@ type retried struct {
 	r Retries
 }
 
-// try runs fn until it ends with something else than ErrUnavailable.
+// longestWait is how long a store that said when to come back is waited for at the
+// most: whoever waits for the answer has clients of its own.
+const longestWait = 30 * time.Second
+
+// try runs fn until it ends with something else than ErrUnavailable. A store that
+// is busy is asked again when it said, or not at all where that is too late.
 func try[T any](ctx context.Context, r Retries, fn func() (T, error)) (T, error) {
 	b := backoff.NewExponentialBackOff()
 	b.InitialInterval = r.Initial
 	return backoff.Retry(ctx, func() (T, error) {
 		v, err := fn()
-		if err != nil && !errors.Is(err, ErrUnavailable) {
+		after := BusyFor(err)
+		switch {
+		case err == nil:
+			return v, nil
+		case !errors.Is(err, ErrUnavailable), errors.Is(err, errOpen), after > longestWait:
 			return v, backoff.Permanent(err)
+		case after > 0:
+			return v, later{err, &backoff.RetryAfterError{Duration: after}}
 		}
 		return v, err
 	}, backoff.WithBackOff(b), backoff.WithMaxTries(uint(r.Max)+1))
 }
+
+// later is an error with the time after which another try has a chance.
+type later struct {
+	error
+	after *backoff.RetryAfterError
+}
+
+func (l later) Unwrap() []error { return []error{l.error, l.after} }
 
 func (s retried) Stat(ctx context.Context, at Locator) (Info, error) {
 	return try(ctx, s.r, func() (Info, error) { return s.Store.Stat(ctx, at) })

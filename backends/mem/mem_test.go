@@ -36,7 +36,8 @@ func TestDecorators(t *testing.T) {
 		"limit": func(s backends.Store) backends.Store {
 			return backends.Limit(s, backends.Limits{Rate: 1 << 30, Streams: 8})
 		},
-		"retry": func(s backends.Store) backends.Store { return backends.Retry(s, backends.Retries{Max: 2}) },
+		"retry":   func(s backends.Store) backends.Store { return backends.Retry(s, backends.Retries{Max: 2}) },
+		"breaker": func(s backends.Store) backends.Store { return backends.Breaker(s, backends.Breaking{}) },
 		"observe": func(s backends.Store) backends.Store {
 			return backends.Observe(s, backends.Observer{Read: func(int, backends.Purpose) {}})
 		},

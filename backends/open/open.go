@@ -23,6 +23,9 @@ import (
 type Config struct {
 	Common
 	Driver Driver
+	// Away hears when the store is left alone because it keeps failing, and when it
+	// is back; may be nil.
+	Away func(away bool)
 }
 
 // Common are the keys that a store of any type has.
@@ -68,12 +71,15 @@ func Under(dir, path string) string {
 type kind struct {
 	schemes []string // of its location URLs
 	keys    func() Driver
+	// many servers lie behind one store, named by its locations: that one of them
+	// is away says nothing of the others.
+	many bool
 }
 
 // kinds is the table of types. A build with more drivers adds its own.
 var kinds = map[string]kind{
-	"file": {[]string{"file", "filesystem"}, func() Driver { return &File{} }},
-	"http": {[]string{"http", "https"}, func() Driver { return &Web{} }},
+	"file": {schemes: []string{"file", "filesystem"}, keys: func() Driver { return &File{} }},
+	"http": {schemes: []string{"http", "https"}, keys: func() Driver { return &Web{} }, many: true},
 }
 
 // Schemes are those of the location URLs of a type.
@@ -158,5 +164,11 @@ func Open(ctx context.Context, id string, c Config) (backends.Store, error) {
 	if c.Retries != nil {
 		retries = *c.Retries
 	}
-	return backends.Limit(backends.Retry(s, backends.Retries{Max: retries}), backends.Limits{Rate: int64(c.RateLimit), Streams: c.MaxStreams}), nil
+	// Every try is counted by the breaker, and one place among the streams is held
+	// through all tries.
+	if !kinds[c.Type].many {
+		s = backends.Breaker(s, backends.Breaking{Change: c.Away})
+	}
+	s = backends.Retry(s, backends.Retries{Max: retries})
+	return backends.Limit(s, backends.Limits{Rate: int64(c.RateLimit), Streams: c.MaxStreams}), nil
 }

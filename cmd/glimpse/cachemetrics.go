@@ -1,6 +1,8 @@
 package main
 
 import (
+	"log/slog"
+
 	"glimpse/backends"
 	"glimpse/cachestore"
 	"glimpse/proxy/ops"
@@ -56,6 +58,20 @@ func (c cacheCollector) Collect(ch chan<- prometheus.Metric) {
 	learned := c.ops.Stats()
 	emit(descLearned, prometheus.CounterValue, learned.Learned, "match")
 	emit(descLearned, prometheus.CounterValue, learned.Mismatched, "mismatch")
+}
+
+// observeAway tells of a store that is left alone because it keeps failing.
+func (m *metrics) observeAway(id string, log *slog.Logger) func(bool) {
+	gauge := m.away.WithLabelValues(id)
+	return func(away bool) {
+		if away {
+			gauge.Set(1)
+			log.Error("a store keeps failing and is left alone for a while", "store", id)
+			return
+		}
+		gauge.Set(0)
+		log.Info("a store is back", "store", id)
+	}
 }
 
 // observeStore counts what a store gives.

@@ -18,6 +18,7 @@ type metrics struct {
 	http    *prometheus.HistogramVec
 	read    *prometheus.CounterVec
 	reads   *prometheus.CounterVec
+	away    *prometheus.GaugeVec
 }
 
 func newMetrics(reg *prometheus.Registry) *metrics {
@@ -39,6 +40,9 @@ func newMetrics(reg *prometheus.Registry) *metrics {
 			Name: "glimpse_origin_reads_total", Help: "Reads opened at an origin store.",
 		}, []string{"store"}),
 	}
+	m.away = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "glimpse_store_away", Help: "1 while a store that keeps failing is left alone.",
+	}, []string{"store"})
 	members := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "glimpse_members", Help: "Nodes by state."}, []string{"state"})
 	members.WithLabelValues("ready").Set(1)
 	peers := prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -47,7 +51,7 @@ func newMetrics(reg *prometheus.Registry) *metrics {
 	for _, zone := range []string{"same", "other"} {
 		peers.WithLabelValues(zone)
 	}
-	reg.MustRegister(peers, m.queries, m.stale, m.http, m.read, m.reads, members,
+	reg.MustRegister(peers, m.queries, m.stale, m.http, m.read, m.reads, m.away, members,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

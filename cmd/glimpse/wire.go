@@ -196,6 +196,7 @@ func openStores(ctx context.Context, n *node, m *metrics) ([]ops.Store, error) {
 		if err != nil {
 			return nil, err
 		}
+		oc.Away = m.observeAway(id, n.log)
 		b, err := open.Open(ctx, id, oc)
 		if err != nil {
 			return nil, err
