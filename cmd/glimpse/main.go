@@ -19,6 +19,7 @@ var version = "devel"
 type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Run a node."`
 	DB      dbCmd      `cmd:"" name:"db" help:"The database: create, inspect, index, or take Glimpse out of it again."`
+	Store   storeCmd   `cmd:"" help:"The origin stores: list, check, copy, verify."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

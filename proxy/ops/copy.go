@@ -1,0 +1,98 @@
+package ops
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+
+	"glimpse/backends"
+	"glimpse/registry/image"
+)
+
+// ErrHasIt says that the store has the image already.
+var ErrHasIt = errors.New("the store has the image already")
+
+// Copy reads an active image from the heaviest of its stores, proves the bytes on
+// their way, writes them to another store and adds the new place to the record.
+// Only proven bytes are committed. Whatever fails leaves the record as it was and
+// nothing in the store; what a crash leaves there is half-done work that the
+// store's Pending lists.
+func (s *Service) Copy(ctx context.Context, m image.Image, store string, progress func(bytes int)) error {
+	st := s.stores[store]
+	switch {
+	case st == nil:
+		return image.Errorf(image.Invalid, "Store %.64q is not configured.", store)
+	case st.ReadOnly || st.Backend.Caps().ReadOnly:
+		return image.Errorf(image.Invalid, "Store %q takes no images.", store)
+	case m.Status != image.Active:
+		return image.Errorf(image.Conflict, "Image %s is in status '%s', not active.", m.ID, m.Status)
+	case len(s.In(m, store)) > 0:
+		return ErrHasIt
+	}
+	t, err := s.resolve(ctx, m)
+	if err != nil {
+		return err
+	}
+	w, err := st.Backend.Create(ctx, copyKey(m.ID), t.object.Size)
+	if err != nil {
+		return writeError(err)
+	}
+	at, err := s.transfer(ctx, m, t, w, progress)
+	if err != nil {
+		return errors.Join(err, w.Cancel())
+	}
+	return s.adopt(ctx, m.ID, st, at)
+}
+
+// copyKey names an object as every attempt but the first upload's is named: by
+// the image and a token of its own.
+func copyKey(imageID string) string {
+	var token [16]byte
+	_, _ = rand.Read(token[:]) // never fails
+	return imageID + "-" + hex.EncodeToString(token[:])
+}
+
+// transfer writes the bytes and commits them when they are proven.
+func (s *Service) transfer(ctx context.Context, m image.Image, t target, w backends.Writer, progress func(int)) (backends.Locator, error) {
+	if _, err := w.Write(nil); err != nil {
+		return "", writeError(err)
+	}
+	p := s.newProof(ctx, m, t)
+	if _, err := s.readAll(ctx, t, io.MultiWriter(p, w, told(progress))); err != nil {
+		return "", err
+	}
+	if len(p.bad) > 0 || p.hashDiffers() {
+		return "", image.Wrap(image.Unavailable, errBad, "The image's data is damaged: it is not copied.")
+	}
+	at, err := w.Commit(ctx)
+	return at, writeError(err)
+}
+
+// adopt adds a place to the record. Where it can't, the object goes again, unless
+// it is not known whether the record names it.
+func (s *Service) adopt(ctx context.Context, id string, st *Store, at backends.Locator) error {
+	_, err := s.cfg.Registry.Update(ctx, id, func(m *image.Image) error {
+		if m.Status != image.Active {
+			return image.Errorf(image.Conflict, "Image %s is in status '%s', not active.", m.ID, m.Status)
+		}
+		if max := s.cfg.Limits.Locations; max >= 0 && len(m.Locations) >= max {
+			return image.Errorf(image.TooLarge, "Image %s has %d locations, no more are allowed.", m.ID, len(m.Locations))
+		}
+		m.Locations = append(m.Locations, image.Location{
+			URL: image.Secret(at.Reveal()), Metadata: map[string]string{"store": st.ID}, Status: string(image.Active),
+		})
+		return nil
+	})
+	if err == nil || image.KindOf(err) == image.Unavailable || image.KindOf(err) == image.Internal {
+		return err
+	}
+	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+	defer cancel()
+	if rerr := s.remove(after, st, at); rerr != nil {
+		err = errors.Join(err, fmt.Errorf("store %s keeps an object that no image names: %w", st.ID, rerr))
+	}
+	return err
+}
