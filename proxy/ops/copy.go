@@ -44,7 +44,11 @@ func (s *Service) Copy(ctx context.Context, m image.Image, store string, progres
 	if err != nil {
 		return errors.Join(err, w.Cancel())
 	}
-	return s.adopt(ctx, m.ID, st, at)
+	m, err = s.adopt(ctx, m.ID, st, at)
+	if err != nil {
+		return err
+	}
+	return s.credit(ctx, m, t, at)
 }
 
 // copyKey names an object as every attempt but the first upload's is named: by
@@ -73,8 +77,8 @@ func (s *Service) transfer(ctx context.Context, m image.Image, t target, w backe
 
 // adopt adds a place to the record. Where it can't, the object goes again, unless
 // it is not known whether the record names it.
-func (s *Service) adopt(ctx context.Context, id string, st *Store, at backends.Locator) error {
-	_, err := s.cfg.Registry.Update(ctx, id, func(m *image.Image) error {
+func (s *Service) adopt(ctx context.Context, id string, st *Store, at backends.Locator) (image.Image, error) {
+	m, err := s.cfg.Registry.Update(ctx, id, func(m *image.Image) error {
 		if m.Status != image.Active {
 			return image.Errorf(image.Conflict, "Image %s is in status '%s', not active.", m.ID, m.Status)
 		}
@@ -87,12 +91,32 @@ func (s *Service) adopt(ctx context.Context, id string, st *Store, at backends.L
 		return nil
 	})
 	if err == nil || image.KindOf(err) == image.Unavailable || image.KindOf(err) == image.Internal {
-		return err
+		return m, err
 	}
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 	defer cancel()
 	if rerr := s.remove(after, st, at); rerr != nil {
 		err = errors.Join(err, fmt.Errorf("store %s keeps an object that no image names: %w", st.ID, rerr))
 	}
-	return err
+	return m, err
+}
+
+// credit files that the bytes at a new place are those that were proven. Without
+// it they are learned again when they are read.
+func (s *Service) credit(ctx context.Context, m image.Image, t target, at backends.Locator) error {
+	_, from, err := parseRef(t.object.Ref)
+	if err != nil || !t.content {
+		return err
+	}
+	c, ok, err := s.cfg.Registry.Content(ctx, from)
+	if err != nil || !ok {
+		return err
+	}
+	for _, l := range m.Locations {
+		if l.URL.Reveal() == at.Reveal() {
+			c.LocationID = l.ID
+			return s.cfg.Registry.PutContent(ctx, c, nil)
+		}
+	}
+	return nil
 }

@@ -41,7 +41,10 @@ func (s *Service) Verify(ctx context.Context, m image.Image, l image.Location, p
 	if errors.Is(err, backends.ErrNotFound) {
 		return Verdict{Missing: true, Bytes: n}, nil
 	}
-	return Verdict{Bad: p.bad, HashDiffers: p.hashDiffers(), Unproven: p.unproven(), Bytes: n}, err
+	if err != nil { // the hash of a part says nothing
+		return Verdict{Bad: p.bad, Bytes: n}, err
+	}
+	return Verdict{Bad: p.bad, HashDiffers: p.hashDiffers(), Unproven: p.unproven(), Bytes: n}, nil
 }
 
 // told is a writer that only counts.
