@@ -141,7 +141,8 @@ func openDB(ctx context.Context, c config.Config, log *slog.Logger, observe func
 		log = slog.New(slog.DiscardHandler)
 	}
 	return sqlstore.Open(ctx, sqlstore.Config{
-		URL: c.Registry.URL.Reveal(), MaxOpenConns: c.Registry.MaxOpenConns, AcceptSchema: c.Registry.AcceptSchema, Log: log, Observe: observe,
+		URL: c.Registry.URL.Reveal(), MaxOpenConns: c.Registry.MaxOpenConns, AcceptSchema: c.Registry.AcceptSchema,
+		EncryptionKey: c.API.MetadataEncryptionKey.Reveal(), Log: log, Observe: observe,
 	})
 }
 
