@@ -94,6 +94,7 @@ func build(ctx context.Context, c config.Config, log *slog.Logger) (_ *node, err
 	front.bind(cache, svc)
 	n.onClose(cache.Close)
 	n.onClose(svc.Close)
+	svc.StartHashing()
 	metrics.watch(cache, svc)
 
 	auth, err := openAuth(ctx, c, log)
