@@ -99,9 +99,9 @@ func readClaim(v any, checksum bool) (*claim, error) {
 		case name == "os_hash_algo" && len(s) <= 64:
 			c.algo = s
 		case name == "os_hash_value" && len(s) <= 128:
-			c.hash = s
+			c.hash = strings.ToLower(s)
 		case name == "checksum" && checksum && len(s) == 32:
-			c.checksum = s
+			c.checksum = strings.ToLower(s)
 		default:
 			return nil, wrongType("validation_data", "as its schema says")
 		}
@@ -142,8 +142,8 @@ func claimed(m image.Image, all []asked, algo string) (*claim, error) {
 			v        string
 			recorded *string
 		}{
-			{"os_hash_algo", &sum.algo, a.claim.algo, m.HashAlgo}, {"os_hash_value", &sum.hash, strings.ToLower(a.claim.hash), m.HashValue},
-			{"checksum", &sum.checksum, strings.ToLower(a.claim.checksum), m.Checksum},
+			{"os_hash_algo", &sum.algo, a.claim.algo, m.HashAlgo}, {"os_hash_value", &sum.hash, a.claim.hash, m.HashValue},
+			{"checksum", &sum.checksum, a.claim.checksum, m.Checksum},
 		} {
 			if *f.to != "" && f.v != "" && *f.to != f.v {
 				return nil, image.Errorf(image.Conflict, "Conflicting values for %s", f.name)
@@ -210,7 +210,8 @@ func changesLocations(changes []jsonpatch.Op) bool {
 type edit struct {
 	changes []jsonpatch.Op
 	asked   map[int][]asked      // by the index of their change
-	places  map[string]ops.Place // by URL: those that were contacted; nil while nothing was
+	wanted  []ops.Place          // what the rehearsal would add
+	places  map[string]ops.Place // by URL, as they were found; nil in the rehearsal
 	claims  bool                 // hashes were claimed
 }
 
@@ -222,18 +223,12 @@ func (r *request) contact(m image.Image, e *edit) error {
 		return err
 	}
 	e.places = map[string]ops.Place{}
-	for _, l := range rehearsal.Locations {
-		if l.ID != 0 {
-			continue
-		}
-		p, err := r.s.cfg.Ops.Locate(l.URL.Reveal(), l.Metadata)
-		if err == nil {
-			p, err = r.s.cfg.Ops.Contact(r.ctx, p, m.Owner, r.trusted(m))
-		}
+	for _, p := range e.wanted {
+		found, err := r.s.cfg.Ops.Contact(r.ctx, p, m.Owner, r.trusted(m))
 		if err != nil {
 			return err
 		}
-		e.places[l.URL.Reveal()] = p
+		e.places[p.URL.Reveal()] = found
 	}
 	return nil
 }
@@ -347,7 +342,9 @@ func (r *request) place(m *image.Image, a asked, e *edit) error {
 	if slices.ContainsFunc(m.Locations, func(l image.Location) bool { return l.URL == p.URL }) {
 		return image.Errorf(image.Invalid, "The location already exists")
 	}
-	if e.places != nil {
+	if e.places == nil {
+		e.wanted = append(e.wanted, p)
+	} else {
 		found, ok := e.places[a.url]
 		if !ok {
 			return image.Errorf(image.Conflict, "The image changed meanwhile.")
