@@ -94,7 +94,7 @@ func newNodeOn(t *testing.T, more []ops.Store, change func(*Config)) *node {
 	svc, err := ops.New(ops.Config{
 		Registry: n.reg, DefaultStore: "main",
 		Stores: append([]ops.Store{{ID: "main", Type: "mem", Description: "first", Schemes: []string{"mem"}, Backend: n.store, MemoryOnly: true}}, more...),
-		Cache: f, Secret: []byte("s"), Share: "verified", Geometry: small, Limits: image.DefaultLimits(), HashAlgo: "sha512", RequireFormatMatch: true,
+		Cache:  f, Secret: []byte("s"), Share: "verified", Geometry: small, Limits: image.DefaultLimits(), HashAlgo: "sha512", RequireFormatMatch: true,
 	})
 	must(t, err)
 	n.svc = svc

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"context"
 	"crypto/md5"
 	"crypto/sha512"
 	"encoding/hex"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"glimpse/backends"
 	"glimpse/backends/web"
 	"glimpse/proxy/jsonpatch"
 	"glimpse/proxy/ops"
@@ -56,8 +58,18 @@ func newSite(t *testing.T, change func(*Config), hosts ...string) *site {
 	b, err := web.Open(web.Config{AllowedHosts: hosts})
 	must(t, err)
 	t.Cleanup(func() { must(t, b.Close()) })
-	s.node = newNodeOn(t, []ops.Store{{ID: "web", Type: "http", ReadOnly: true, Schemes: []string{"http", "https"}, Backend: b}}, change)
+	s.node = newNodeOn(t, []ops.Store{
+		{ID: "web", Type: "http", ReadOnly: true, Schemes: []string{"http", "https"}, Backend: b},
+		{ID: "files", Type: "file", Schemes: []string{"file", "filesystem", "swift+config"}, Backend: anything{b}},
+	}, change)
 	return s
+}
+
+// anything is a store that has whatever one asks for.
+type anything struct{ backends.Store }
+
+func (anything) Stat(context.Context, backends.Locator) (backends.Info, error) {
+	return backends.Info{Size: 4}, nil
 }
 
 // open is a site as the older tests of Glance want it.
@@ -119,12 +131,12 @@ func TestALocationIsAdded(t *testing.T) {
 	if got, _ := encode(m["locations"]); string(got) != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	if d := s.get(member, "/v2/images/"+id+"/file"); d.code != 200 || !bytes.Equal(d.body, s.data) {
-		t.Errorf("download: %d, %d bytes", d.code, len(d.body))
-	}
 	p, ok, err := s.reg.Pinned(t.Context(), s.record(id).Locations[0].ID)
 	if err != nil || !ok || p.Size != int64(len(s.data)) || p.Validator == "" {
 		t.Errorf("pinned: %v %v %v", p, ok, err)
+	}
+	if d := s.get(member, "/v2/images/"+id+"/file"); d.code != 200 || !bytes.Equal(d.body, s.data) {
+		t.Errorf("download: %d, %d bytes", d.code, len(d.body))
 	}
 	s.want("the same again", s.add(member, id, s.web.URL+"/image"), 400)
 	s.want("a copy", s.add(member, id, s.web.URL+"/image2"), 200)
@@ -158,7 +170,7 @@ func TestLocationsThatAreRefused(t *testing.T) {
 		"file":               {`"url": "file:///etc/passwd", "metadata": {}`, 400},
 		"FILE":               {`"url": "FILE:///etc/passwd", "metadata": {}`, 400},
 		"filesystem":         {`"url": "filesystem:///etc/passwd", "metadata": {}`, 400},
-		"file, by its store": {`"url": "file:///etc/passwd", "metadata": {"store": "main"}`, 400},
+		"file, by its store": {`"url": "file:///etc/passwd", "metadata": {"store": "files"}`, 400},
 		"swift+config":       {`"url": "swift+config://ref/c/o", "metadata": {}`, 400},
 		"cinder":             {`"url": "cinder://volume", "metadata": {}`, 400},
 		"no scheme":          {`"url": "//127.0.0.1/x", "metadata": {}`, 400},

@@ -142,7 +142,8 @@ func claimed(m image.Image, all []asked, algo string) (*claim, error) {
 			v        string
 			recorded *string
 		}{
-			{"os_hash_algo", &sum.algo, a.claim.algo, m.HashAlgo}, {"os_hash_value", &sum.hash, a.claim.hash, m.HashValue},
+			{"os_hash_algo", &sum.algo, a.claim.algo, m.HashAlgo},
+			{"os_hash_value", &sum.hash, a.claim.hash, m.HashValue},
 			{"checksum", &sum.checksum, a.claim.checksum, m.Checksum},
 		} {
 			if *f.to != "" && f.v != "" && *f.to != f.v {

@@ -28,7 +28,7 @@ type hasher struct {
 	cancel context.CancelFunc
 	wake   chan struct{}
 	done   chan struct{} // closed when run has ended; nil: it was never started
-	busy   sync.Map // chunk.Key: the learner need not fold what is hashed here
+	busy   sync.Map      // chunk.Key: the learner need not fold what is hashed here
 }
 
 func newHasher(s *Service) *hasher {
