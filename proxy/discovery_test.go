@@ -34,7 +34,7 @@ func TestDiscovery(t *testing.T) {
 		if r.code != c.want {
 			t.Errorf("%s: %d, want %d", c.path, r.code, c.want)
 		}
-		if c.want == 300 && !strings.Contains(string(r.body), `"versions":[{"id":"v2.9"`) {
+		if c.want == 300 && !strings.Contains(string(r.body), `"versions":[{"id":"v2.17"`) {
 			t.Errorf("%s: %s", c.path, r.body)
 		}
 		if r.header.Get("X-Openstack-Request-Id") == "" {
@@ -46,10 +46,10 @@ func TestDiscovery(t *testing.T) {
 	}
 	for _, v := range n.get("", "/versions").json(t)["versions"].([]any) {
 		m := v.(map[string]any)
-		if want := map[bool]string{true: "CURRENT", false: "SUPPORTED"}[m["id"] == "v2.9"]; m["status"] != want {
+		if want := map[bool]string{true: "CURRENT", false: "SUPPORTED"}[m["id"] == "v2.17"]; m["status"] != want {
 			t.Errorf("%v is %v", m["id"], m["status"])
 		}
-		if m["id"] == "v2.6" || m["id"] == "v2.17" {
+		if m["id"] == "v2.6" || m["id"] == "v2.16" {
 			t.Errorf("%v is not true", m["id"])
 		}
 	}

@@ -37,6 +37,7 @@ type node struct {
 	reg   registry.Registry
 	store *mem.Store
 	gate  *gatedSource
+	svc   *ops.Service
 }
 
 // byToken takes tokens of the form user:project:role,role.
@@ -83,15 +84,20 @@ func (f front) Open(ctx context.Context, o chunk.Object, off, n int64) (chunk.Bo
 
 var small = chunk.Geometry{Chunk: 64 << 10, Extent: 2}
 
-func newNode(t *testing.T, change func(*Config)) *node {
+func newNode(t *testing.T, change func(*Config)) *node { return newNodeOn(t, nil, change) }
+
+// newNodeOn has further stores.
+func newNodeOn(t *testing.T, more []ops.Store, change func(*Config)) *node {
 	t.Helper()
 	n := &node{t: t, reg: memstore.New(time.Minute), store: mem.New("m"), gate: &gatedSource{}}
 	f := &front{}
 	svc, err := ops.New(ops.Config{
-		Registry: n.reg, Stores: []ops.Store{{ID: "main", Type: "mem", Description: "first", Backend: n.store, MemoryOnly: true}}, DefaultStore: "main",
-		Cache: f, Secret: []byte("s"), Share: "verified", Geometry: small, Limits: image.DefaultLimits(), HashAlgo: "sha512", RequireFormatMatch: true,
+		Registry: n.reg, DefaultStore: "main",
+		Stores: append([]ops.Store{{ID: "main", Type: "mem", Description: "first", Schemes: []string{"mem"}, Backend: n.store, MemoryOnly: true}}, more...),
+		Cache:  f, Secret: []byte("s"), Share: "verified", Geometry: small, Limits: image.DefaultLimits(), HashAlgo: "sha512", RequireFormatMatch: true,
 	})
 	must(t, err)
+	n.svc = svc
 	cache, err := cachestore.Open(t.Context(), cachestore.Config{Geometry: small, Memory: 64 * small.Chunk, ReadAhead: 4, FillStreams: 2, Manifests: svc, Filled: svc.Filled})
 	must(t, err)
 	n.gate.Source = svc
@@ -99,7 +105,7 @@ func newNode(t *testing.T, change func(*Config)) *node {
 	rules, err := policy.New(policy.Defaults(), nil)
 	must(t, err)
 	c := Config{
-		Images: n.reg, Members: n.reg, Ops: svc, Auth: byToken{}, Policy: rules, LimitParamDefault: 25, APILimitMax: 1000, Limits: image.DefaultLimits(),
+		Images: n.reg, Members: n.reg, Ops: svc, Auth: byToken{}, Policy: rules, LimitParamDefault: 25, APILimitMax: 1000, Limits: image.DefaultLimits(), HashAlgo: "sha512",
 		MaxConnections: 1000, HeaderTimeout: 2 * time.Second, StallTimeout: 2 * time.Second, MinRate: 1024,
 	}
 	if change != nil {

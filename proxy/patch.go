@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"maps"
 	"slices"
 
 	"glimpse/proxy/jsonpatch"
@@ -13,7 +14,7 @@ import (
 
 // patch changes an image by a patch document.
 func patch(r *request) error {
-	changes, err := r.patchDocument()
+	e, err := r.patchDocument()
 	if err != nil {
 		return err
 	}
@@ -21,14 +22,22 @@ func patch(r *request) error {
 	if err != nil {
 		return err
 	}
-	m, err = r.s.cfg.Images.Update(r.ctx, m.ID, func(m *image.Image) error { return r.apply(m, changes) })
+	apply := func(m *image.Image) error { return r.apply(m, e) }
+	if changesLocations(e.changes) {
+		if err := r.contact(m, e); err != nil {
+			return err
+		}
+		m, err = r.s.cfg.Ops.Relocate(r.ctx, m.ID, slices.Collect(maps.Values(e.places)), e.claims, apply)
+	} else {
+		m, err = r.s.cfg.Images.Update(r.ctx, m.ID, apply)
+	}
 	if err != nil {
 		return err
 	}
 	return r.answer(fasthttp.StatusOK, view.Image(m, r.shown(m)))
 }
 
-func (r *request) patchDocument() ([]jsonpatch.Op, error) {
+func (r *request) patchDocument() (*edit, error) {
 	media := r.mediaType()
 	if media != jsonpatch.MediaTypeV21 && media != jsonpatch.MediaTypeV20 {
 		r.http.Response.Header.Set("Accept-Patch", jsonpatch.MediaTypeV20+", "+jsonpatch.MediaTypeV21)
@@ -46,19 +55,27 @@ func (r *request) patchDocument() ([]jsonpatch.Op, error) {
 		}
 		return nil, image.Errorf(image.Invalid, "%s", err.Error())
 	}
-	return changes, nil
+	e := &edit{changes: changes, asked: map[int][]asked{}}
+	for i, c := range changes {
+		if c.Path[0] == "locations" && c.Kind != jsonpatch.Remove {
+			if e.asked[i], err = readAsked(c); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return e, nil
 }
 
 // apply makes the changes in order and checks the whole at the end. It is pure
 // but for its questions to the policy, and may run more than once.
-func (r *request) apply(m *image.Image, changes []jsonpatch.Op) error {
+func (r *request) apply(m *image.Image, e *edit) error {
 	before := m.Clone()
-	for _, c := range changes {
-		if err := r.change(m, c); err != nil {
+	for i, c := range e.changes {
+		if err := r.change(m, c, e, i); err != nil {
 			return err
 		}
 	}
-	if len(changes) == 0 {
+	if len(e.changes) == 0 {
 		return nil
 	}
 	if err := image.Validate(*m, r.s.cfg.Limits); err != nil {
@@ -81,7 +98,7 @@ func (r *request) apply(m *image.Image, changes []jsonpatch.Op) error {
 }
 
 // change makes one change.
-func (r *request) change(m *image.Image, c jsonpatch.Op) error {
+func (r *request) change(m *image.Image, c jsonpatch.Op, e *edit, index int) error {
 	name := c.Path[0]
 	if err := closed(name); err != nil {
 		return err
@@ -90,7 +107,7 @@ func (r *request) change(m *image.Image, c jsonpatch.Op) error {
 	case "id":
 		return image.Errorf(image.Forbidden, "Attribute 'id' is read-only.")
 	case "locations":
-		return image.Errorf(image.Forbidden, "Locations can't be changed at this site.")
+		return r.changeLocations(m, c, e, index)
 	}
 	if slices.Contains(writable, name) {
 		return r.changeBase(m, c, name)

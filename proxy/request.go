@@ -94,6 +94,19 @@ func target(m image.Image, project string) policy.Target {
 
 // image loads the image of the path if the caller may see it, else 404.
 func (r *request) image() (image.Image, error) {
+	m, err := r.anyImage()
+	if err != nil {
+		return m, err
+	}
+	ok, err := r.sees(m)
+	if err == nil && (!ok || !r.allows("get_image", m)) {
+		err = noImage(m.ID)
+	}
+	return m, err
+}
+
+// anyImage loads the image of the path, whoever asks.
+func (r *request) anyImage() (image.Image, error) {
 	id, err := r.param("id")
 	if err != nil {
 		return image.Image{}, err
@@ -102,14 +115,7 @@ func (r *request) image() (image.Image, error) {
 		return image.Image{}, noImage(id)
 	}
 	m, err := r.s.cfg.Images.Get(r.ctx, id)
-	if err != nil {
-		if image.KindOf(err) == image.NotFound {
-			return m, noImage(id)
-		}
-		return m, err
-	}
-	ok, err := r.sees(m)
-	if err == nil && (!ok || !r.allows("get_image", m)) {
+	if image.KindOf(err) == image.NotFound && err != nil {
 		err = noImage(id)
 	}
 	return m, err

@@ -89,6 +89,8 @@ func (s *Server) routes() fasthttp.RequestHandler {
 	get("/v2/images/{id}", show)
 	add("PATCH", "/v2/images/{id}", timed(patch))
 	add("DELETE", "/v2/images/{id}", timed(noBody(remove)))
+	get("/v2/images/{id}/locations", locations)
+	add("POST", "/v2/images/{id}/locations", timed(locate))
 	r.PUT("/v2/images/{id}/file", s.bulk("PUT /v2/images/{id}/file", upload))
 	add("GET", "/v2/images/{id}/file", noBody(download))
 	add("HEAD", "/v2/images/{id}/file", noBody(download))

@@ -23,6 +23,9 @@ type Ops interface {
 	Upload(ctx context.Context, u ops.Upload) (image.Image, error)
 	Data(ctx context.Context, m image.Image) (ops.Data, error)
 	Delete(ctx context.Context, m image.Image) error
+	Locate(url string, metadata map[string]string) (ops.Place, error)
+	Contact(ctx context.Context, p ops.Place, owner *string, trusted bool) (ops.Place, error)
+	Relocate(ctx context.Context, id string, places []ops.Place, hash bool, fn func(*image.Image) error) (image.Image, error)
 	Stores() []ops.Store
 	DefaultStore() string
 }
@@ -42,6 +45,7 @@ type Config struct {
 	ShowImageDirectURL    bool
 	SingleStore           bool
 	Limits                image.Limits
+	HashAlgo              string // of the hashes that callers may claim
 
 	MaxConnections int
 	HeaderTimeout  time.Duration

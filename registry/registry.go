@@ -111,6 +111,33 @@ type Uploads interface {
 	// Named says whether a location that still matters names the URL, of whatever
 	// image: its bytes must then stay.
 	Named(ctx context.Context, at image.Secret) (bool, error)
+	// NamedByOthers says whether a live location of an image that owner does not
+	// own names the URL.
+	NamedByOthers(ctx context.Context, at image.Secret, owner string) (bool, error)
+}
+
+// Hashing says that the bytes of an image wait to be hashed in the background.
+type Hashing struct {
+	ImageID string
+	Token   string // of the latest wish: one that comes meanwhile is not lost
+	Tries   int    // that failed
+}
+
+// Hashings are the images whose bytes wait to be hashed, in a queue that outlives
+// its nodes. Times are counted by the database's clock.
+type Hashings interface {
+	// WishHash notes the image, whether it exists or not, to be due after wait. It
+	// comes before the write that makes the hash necessary, so that a crash between
+	// the two leaves a wish too many, never one too few.
+	WishHash(ctx context.Context, imageID string, wait time.Duration) (Hashing, error)
+	// NextHash takes the image that has been due for longest: it is due again after
+	// hold. ok=false where none is due.
+	NextHash(ctx context.Context, hold time.Duration) (h Hashing, ok bool, err error)
+	// KeepHash makes the image due after wait, and stores h.Tries. A wish that came
+	// after h is left alone.
+	KeepHash(ctx context.Context, h Hashing, wait time.Duration) error
+	// DoneHash forgets the image, unless a wish came after h.
+	DoneHash(ctx context.Context, h Hashing) error
 }
 
 // Content says that Glimpse itself hashed the bytes behind a location.
@@ -160,6 +187,7 @@ type Registry interface {
 	Members
 	Uploads
 	Manifests
+	Hashings
 	Settings
 	// Ping says whether the database answers.
 	Ping(ctx context.Context) error

@@ -20,7 +20,7 @@ func proxyConfig(n *node, images registry.Images, members registry.Members, svc 
 		Images: images, Members: members, Ops: svc, Auth: auth, Policy: rules,
 		PublicEndpoint: c.API.PublicEndpoint, LimitParamDefault: c.API.LimitParamDefault, APILimitMax: c.API.APILimitMax,
 		ShowMultipleLocations: c.API.ShowMultipleLocations, ShowImageDirectURL: c.API.ShowImageDirectURL, SingleStore: c.API.SingleStore,
-		Limits: c.API.ImageLimits(), MaxConnections: c.Limits.MaxConnections, HeaderTimeout: c.Limits.HeaderTimeout,
+		Limits: c.API.ImageLimits(), HashAlgo: c.API.HashingAlgorithm, MaxConnections: c.Limits.MaxConnections, HeaderTimeout: c.Limits.HeaderTimeout,
 		StallTimeout: c.Limits.StallTimeout, MinRate: int64(c.Limits.MinRate), Log: n.log,
 		Observe: func(route string, code int, took time.Duration) {
 			m.http.WithLabelValues(route, strconv.Itoa(code)).Observe(took.Seconds())

@@ -94,6 +94,7 @@ func build(ctx context.Context, c config.Config, log *slog.Logger) (_ *node, err
 	front.bind(cache, svc)
 	n.onClose(cache.Close)
 	n.onClose(svc.Close)
+	svc.StartHashing()
 	metrics.watch(cache, svc)
 	if err := svc.CheckParts(); err != nil {
 		return nil, err
@@ -144,7 +145,8 @@ func openDB(ctx context.Context, c config.Config, log *slog.Logger, observe func
 		log = slog.New(slog.DiscardHandler)
 	}
 	return sqlstore.Open(ctx, sqlstore.Config{
-		URL: c.Registry.URL.Reveal(), MaxOpenConns: c.Registry.MaxOpenConns, AcceptSchema: c.Registry.AcceptSchema, Log: log, Observe: observe,
+		URL: c.Registry.URL.Reveal(), MaxOpenConns: c.Registry.MaxOpenConns, AcceptSchema: c.Registry.AcceptSchema,
+		EncryptionKey: c.API.MetadataEncryptionKey.Reveal(), Log: log, Observe: observe,
 	})
 }
 

@@ -124,6 +124,9 @@ func finish(op Op, path string, m map[string]any) (Op, error) {
 	if op.Path, err = pointer(path); err != nil {
 		return Op{}, err
 	}
+	if want := depth(op); len(op.Path) != want {
+		return Op{}, fmt.Errorf("Invalid JSON pointer for this resource: `%.255s`", path)
+	}
 	if op.Kind == Remove {
 		return op, nil
 	}
@@ -135,8 +138,16 @@ func finish(op Op, path string, m map[string]any) (Op, error) {
 	return op, nil
 }
 
-// pointer reads a JSON pointer of one component, or of up to three under
-// locations.
+// depth is how many components the path of an operation has: locations are added
+// and removed one by one, and replaced as a whole.
+func depth(op Op) int {
+	if op.Path[0] == "locations" && op.Kind != Replace {
+		return 2
+	}
+	return 1
+}
+
+// pointer reads a JSON pointer.
 func pointer(p string) ([]string, error) {
 	bad := func(why string) ([]string, error) {
 		return nil, fmt.Errorf("Pointer `%.255s` %s", p, why)
@@ -154,9 +165,6 @@ func pointer(p string) ([]string, error) {
 			return bad("contains \"~\" not part of a recognized escape sequence.")
 		}
 		parts[i] = un
-	}
-	if len(parts) > 1 && parts[0] != "locations" || len(parts) > 3 {
-		return bad("is nested too deeply.")
 	}
 	return parts, nil
 }

@@ -3,14 +3,11 @@ package ops
 import (
 	"context"
 	"errors"
-	"hash"
 	"strings"
 
 	"glimpse/cachestore/chunk"
 	"glimpse/registry"
 	"glimpse/registry/image"
-
-	"lukechampine.com/blake3"
 )
 
 // fold is an object on its way through its hashes. Only the learner's goroutine
@@ -19,10 +16,9 @@ type fold struct {
 	o        chunk.Object
 	count    int
 	next     int
-	sums     map[string]hash.Hash
+	*tally   // nil before begin
 	record   image.Image
 	location image.Location
-	manifest []chunk.Segment
 
 	// Under the learner's lock.
 	queued bool
@@ -34,17 +30,20 @@ func newFold(o chunk.Object, g chunk.Geometry) *fold { return &fold{o: o, count:
 
 // advance hashes resident chunks in order and returns the first that is not.
 func (f *fold) advance(ctx context.Context, s *Service) (next int, err error) {
-	if f.sums == nil {
+	if f.tally == nil {
 		if err := f.begin(ctx, s); err != nil {
 			return 0, err
 		}
 	}
 	for f.next < f.count && ctx.Err() == nil {
-		ok, err := s.cfg.Cache.Peek(ctx, f.o, f.next, func(b []byte) error { f.take(b); return nil })
+		ok, err := s.cfg.Cache.Peek(ctx, f.o, f.next, func(b []byte) error { _, err := f.Write(b); return err })
 		if err != nil || !ok {
 			return f.next, err
 		}
 		f.next++
+	}
+	if f.next == f.count {
+		f.end()
 	}
 	return f.next, ctx.Err()
 }
@@ -66,26 +65,17 @@ func (f *fold) begin(ctx context.Context, s *Service) error {
 	if f.location.ID == 0 {
 		return chunk.ErrNotFound
 	}
-	f.sums = map[string]hash.Hash{"md5": hashes["md5"](), s.cfg.HashAlgo: hashes[s.cfg.HashAlgo]()}
-	if a := f.record.HashAlgo; a != nil && hashes[*a] != nil {
-		f.sums[*a] = hashes[*a]()
-	}
-	for left := f.count; left > 0; left -= chunk.SegmentChunks {
-		f.manifest = append(f.manifest, chunk.NewSegment(min(left, chunk.SegmentChunks)))
-	}
+	f.start(s)
 	return nil
 }
 
-func (f *fold) take(b []byte) {
-	for _, h := range f.sums {
-		h.Write(b)
+// start begins the hashes.
+func (f *fold) start(s *Service) {
+	algos := []string{"md5", s.cfg.HashAlgo}
+	if a := f.record.HashAlgo; a != nil {
+		algos = append(algos, *a)
 	}
-	seg, i := f.next/chunk.SegmentChunks, f.next%chunk.SegmentChunks
-	if chunk.IsZero(b) {
-		f.manifest[seg].SetZero(i)
-		return
-	}
-	f.manifest[seg].Set(i, blake3.Sum256(b))
+	f.tally = newTally(s.cfg.Geometry, f.count, algos...)
 }
 
 // conclude compares the hashes with the record's. Bytes that give them, or of
@@ -99,13 +89,9 @@ func (f *fold) conclude(ctx context.Context, s *Service) error {
 		s.cfg.Log.Error("the bytes of an image do not give the hash in its record: it is refused from now on", "image", f.record.ID, "location", f.location.ID)
 		return s.cfg.Registry.MarkBad(ctx, f.location.ID)
 	}
-	c := registry.Content{LocationID: f.location.ID, Algo: s.cfg.HashAlgo, Hash: hexSum(f.sums[s.cfg.HashAlgo]), Size: f.o.Size}
+	c := registry.Content{LocationID: f.location.ID, Algo: s.cfg.HashAlgo, Hash: f.sum(s.cfg.HashAlgo), Size: f.o.Size}
 	c.Key = string(chunk.ContentKey(c.Algo, c.Hash, c.Size, ""))
-	segments := make([][]byte, len(f.manifest))
-	for i, seg := range f.manifest {
-		segments[i] = seg.Seal()
-	}
-	if err := s.cfg.Registry.PutContent(ctx, c, segments); err != nil {
+	if err := s.cfg.Registry.PutContent(ctx, c, f.sealed()); err != nil {
 		return err
 	}
 	s.damaged.Delete(c.Key)
@@ -124,10 +110,12 @@ func (f *fold) conclude(ctx context.Context, s *Service) error {
 	return nil
 }
 
+// matches says that the bytes give all hashes in the record that are known here:
+// a caller may have claimed a checksum beside a hash.
 func (f *fold) matches() bool {
 	m := f.record
-	if m.HashAlgo != nil && m.HashValue != nil && f.sums[*m.HashAlgo] != nil {
-		return strings.EqualFold(*m.HashValue, hexSum(f.sums[*m.HashAlgo]))
+	if m.HashAlgo != nil && m.HashValue != nil && f.sums[*m.HashAlgo] != nil && !strings.EqualFold(*m.HashValue, f.sum(*m.HashAlgo)) {
+		return false
 	}
-	return m.Checksum == nil || *m.Checksum == "" || strings.EqualFold(*m.Checksum, hexSum(f.sums["md5"]))
+	return m.Checksum == nil || *m.Checksum == "" || strings.EqualFold(*m.Checksum, f.sum("md5"))
 }

@@ -47,7 +47,7 @@ func (l *learner) close(ctx context.Context) error {
 
 // Filled hears that a chunk became resident.
 func (s *Service) Filled(o chunk.Object, index int) {
-	if o.Size > 0 && s.lacksManifest(o.Key) {
+	if _, busy := s.hasher.busy.Load(o.Key); !busy && o.Size > 0 && s.lacksManifest(o.Key) {
 		s.learner.filled(o, index)
 	}
 }

@@ -71,6 +71,7 @@ type Service struct {
 	stores  map[string]*Store
 	known   memo
 	learner *learner
+	hasher  *hasher
 	stats   stats
 	damaged sync.Map // manifest keys, of those that were found damaged
 }
@@ -104,12 +105,14 @@ func New(c Config) (*Service, error) {
 	if s.stores[c.DefaultStore] == nil {
 		return nil, fmt.Errorf("ops: there is no store %q", c.DefaultStore)
 	}
-	s.learner = newLearner(s)
+	s.learner, s.hasher = newLearner(s), newHasher(s)
 	return s, nil
 }
 
 // Close ends the background work and waits for it.
-func (s *Service) Close(ctx context.Context) error { return s.learner.close(ctx) }
+func (s *Service) Close(ctx context.Context) error {
+	return errors.Join(s.hasher.close(ctx), s.learner.close(ctx))
+}
 
 // Stores returns the stores in the order of their configuration.
 func (s *Service) Stores() []Store { return slices.Clone(s.cfg.Stores) }

@@ -1,14 +1,17 @@
 package view
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Versions are the API versions that are true of this service, newest first.
 // multiStore adds those that promise stores. What promises image import, its
 // tasks or the cache API is left out.
 func Versions(multiStore bool) []string {
-	v := []string{"v2.9", "v2.7", "v2.5", "v2.4", "v2.3", "v2.2", "v2.1", "v2.0"}
-	if multiStore {
-		v = append(v[:1:1], append([]string{"v2.8"}, v[1:]...)...)
+	v := []string{"v2.17", "v2.9", "v2.8", "v2.7", "v2.5", "v2.4", "v2.3", "v2.2", "v2.1", "v2.0"}
+	if !multiStore {
+		v = slices.DeleteFunc(v, func(id string) bool { return id == "v2.8" })
 	}
 	return v
 }

@@ -37,7 +37,7 @@ func Image(m image.Image, o Options) map[string]any {
 		v["direct_url"] = m.Locations[0].URL.Reveal()
 	}
 	if o.Locations {
-		v["locations"] = locations(m)
+		v["locations"] = Locations(m)
 	}
 	return v
 }
@@ -70,9 +70,14 @@ func stores(m image.Image) (ids []string) {
 	return ids
 }
 
-func locations(m image.Image) []any {
+// Locations are those that the image's bytes can be read from. Data to validate
+// them is written only.
+func Locations(m image.Image) []any {
 	list := []any{}
 	for _, l := range m.Locations {
+		if l.Status != "" && l.Status != string(image.Active) {
+			continue
+		}
 		meta := l.Metadata
 		if meta == nil {
 			meta = map[string]string{}

@@ -2,6 +2,7 @@ package memstore
 
 import (
 	"context"
+	"slices"
 
 	"glimpse/registry/image"
 )
@@ -14,4 +15,23 @@ func (s *Store) Named(ctx context.Context, at image.Secret) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.namedLocked(at), nil
+}
+
+// NamedByOthers says whether a live location of an image that owner does not own
+// names the URL.
+func (s *Store) NamedByOthers(ctx context.Context, at image.Secret, owner string) (bool, error) {
+	if err := ended(ctx); err != nil {
+		return false, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.images {
+		if r.DeletedAt != nil || r.Owner != nil && *r.Owner == owner {
+			continue
+		}
+		if slices.ContainsFunc(r.Locations, func(l image.Location) bool { return l.URL == at }) {
+			return true, nil
+		}
+	}
+	return false, nil
 }

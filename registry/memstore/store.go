@@ -23,6 +23,7 @@ type Store struct {
 	pins      map[int64]registry.Pin
 	manifests map[string][][]byte
 	settings  map[string]string
+	hashings  map[string]*hashing // by image
 }
 
 var _ registry.Registry = (*Store)(nil)
@@ -48,6 +49,7 @@ func New(uploadLease time.Duration) *Store {
 		pins:      map[int64]registry.Pin{},
 		manifests: map[string][][]byte{},
 		settings:  map[string]string{},
+		hashings:  map[string]*hashing{},
 	}
 }
 

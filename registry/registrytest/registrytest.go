@@ -36,6 +36,7 @@ func Run(t *testing.T, open Open) {
 		{"uploads", long, uploadTests},
 		{"lapsed uploads", short, lapseTests},
 		{"manifests", long, manifestTests},
+		{"hashings", long, hashingTests},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			r := open(t, group.lease)

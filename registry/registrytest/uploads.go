@@ -26,6 +26,7 @@ var uploadTests = map[string]func(t *testing.T, r registry.Registry){
 	"a done attempt whose image is deleted":          testDoneDeleted,
 	"a done attempt whose image waits for deletion":  testDonePending,
 	"a locator that a location names":                testNamed,
+	"a URL that others' images name":                 testNamedByOthers,
 	"an attempt that wrote nothing":                  testWroteNothing,
 	"a token that never was":                         testNoToken,
 	"a live attempt is left alone":                   testReapLive,

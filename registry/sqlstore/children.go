@@ -141,8 +141,12 @@ func (w *writer) addLocation(id string, l image.Location) (int64, error) {
 	if l.Status == "" {
 		l.Status = string(image.Active)
 	}
+	url, err := w.db.urls.seal(l.URL)
+	if err != nil {
+		return 0, err
+	}
 	res, err := w.tx.ExecContext(w.ctx, "INSERT INTO image_locations (image_id, value, meta_data, status, created_at, updated_at, deleted) VALUES (?, ?, ?, ?, ?, ?, 0)",
-		id, l.URL.Reveal(), encodeMetadata(l.Metadata), l.Status, w.now, w.now)
+		id, url, encodeMetadata(l.Metadata), l.Status, w.now, w.now)
 	if err != nil {
 		return 0, err
 	}
@@ -151,10 +155,14 @@ func (w *writer) addLocation(id string, l image.Location) (int64, error) {
 
 // updateLocation writes a location's row; its status says whether it is deleted.
 func (w *writer) updateLocation(id string, l image.Location) error {
-	set, args := []string{"value = ?", "meta_data = ?", "status = ?", "updated_at = ?"}, []any{l.URL.Reveal(), encodeMetadata(l.Metadata), l.Status, w.now}
+	url, err := w.db.urls.seal(l.URL)
+	if err != nil {
+		return err
+	}
+	set, args := []string{"value = ?", "meta_data = ?", "status = ?", "updated_at = ?"}, []any{url, encodeMetadata(l.Metadata), l.Status, w.now}
 	if l.Status == string(image.Deleted) || l.Status == string(image.PendingDelete) {
 		set, args = append(set, "deleted = 1", "deleted_at = ?"), append(args, w.now)
 	}
-	_, err := w.exec("UPDATE image_locations SET "+strings.Join(set, ", ")+" WHERE id = ? AND image_id = ?", append(args, l.ID, id)...)
+	_, err = w.exec("UPDATE image_locations SET "+strings.Join(set, ", ")+" WHERE id = ? AND image_id = ?", append(args, l.ID, id)...)
 	return err
 }

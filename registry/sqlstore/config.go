@@ -24,6 +24,10 @@ type Config struct {
 	// Attempts are reported as lapsed when as much again has gone by.
 	UploadLease time.Duration
 
+	// EncryptionKey is Glance's metadata_encryption_key, of 16, 24 or 32 bytes; "":
+	// the URLs of locations are stored as they are.
+	EncryptionKey string
+
 	Log     *slog.Logger                        // nil: nowhere
 	Observe func(op string, took time.Duration) // told of every operation; nil: no one
 }

@@ -16,6 +16,7 @@ type DB struct {
 	at   address
 	d    dialect
 	pool *sql.DB
+	urls urls
 }
 
 var _ registry.Registry = (*DB)(nil)
@@ -27,11 +28,15 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
+	urls, err := newURLs(cfg.EncryptionKey)
+	if err != nil {
+		return nil, err
+	}
 	pool, err := d.open(at, false)
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{cfg: cfg.withDefaults(), at: at, d: d, pool: pool}
+	db := &DB{cfg: cfg.withDefaults(), at: at, d: d, pool: pool, urls: urls}
 	db.cfg.limit(pool)
 	if err := db.Ping(ctx); err != nil {
 		return nil, errors.Join(err, pool.Close())

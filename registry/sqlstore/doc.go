@@ -32,6 +32,18 @@
 // that they answer alike. They differ where the engines do: MySQL compares names
 // without regard to case.
 //
+// # Encrypted URLs
+//
+// With an EncryptionKey, Glance's metadata_encryption_key, URLs are written as
+// Glance writes them: AES under a random vector. So are the locators of uploads,
+// which hold credentials as much. Rows from before there was a key are read as
+// they are, where Glance would fail; a location is encrypted when it is next
+// written. The same URL has another text in each row, so the question whether
+// any location names a URL decrypts every text of the length that it would have:
+// some 1 µs each, at a deletion. An index of digests would be faster, and wrong
+// where a Glance changes a URL in place: then bytes that an image needs might be
+// deleted.
+//
 // # What may be lost
 //
 // Nothing acknowledged. When COMMIT fails in a way that leaves its outcome
@@ -40,7 +52,8 @@
 // # Lock order
 //
 // The image's row, then its children's rows and rows of glimpse_ tables, an
-// upload's among them. Note and Renew take the upload's row alone. The schema's
+// upload's among them. Note and Renew take the upload's row alone, and what
+// concerns the queue of hashings its row. The schema's
 // lock (a leased row on MySQL, a file beside the database on SQLite) is never
 // taken inside a transaction.
 //

@@ -115,7 +115,7 @@ func (db *DB) assemble(ids []string, from map[string]*parts) ([]*record, error) 
 		if p == nil || len(p[partImage]) == 0 {
 			continue
 		}
-		r, err := p.record()
+		r, err := p.record(db.urls)
 		if err != nil {
 			return nil, err
 		}
@@ -124,7 +124,7 @@ func (db *DB) assemble(ids []string, from map[string]*parts) ([]*record, error) 
 	return records, nil
 }
 
-func (p *parts) record() (*record, error) {
+func (p *parts) record(u urls) (*record, error) {
 	r, err := imageRow(p[partImage][0])
 	if err != nil {
 		return nil, err
@@ -143,7 +143,7 @@ func (p *parts) record() (*record, error) {
 	}
 	for _, c := range p[partLocation] {
 		r.Locations = append(r.Locations, image.Location{
-			ID: c[2].int(), URL: image.Secret(c[3].String), Metadata: decodeMetadata(c[4].String), Status: c[5].String,
+			ID: c[2].int(), URL: u.open(c[3].String), Metadata: decodeMetadata(c[4].String), Status: c[5].String,
 		})
 	}
 	for _, c := range p[partVersion] {

@@ -75,7 +75,7 @@ func (db *DB) lapsed(ctx context.Context, n int) ([]registry.Upload, error) {
 		if err := scan(rows, c); err != nil {
 			return nil, err
 		}
-		all = append(all, upload(c))
+		all = append(all, db.upload(c))
 	}
 	return all, rows.Err()
 }
@@ -104,7 +104,7 @@ func (db *DB) Reap(ctx context.Context, token string) (deletable bool, err error
 		if a.Locator == "" {
 			return db.setState(ctx, tx, a, registry.UploadClean)
 		}
-		named, err := named(ctx, tx, a.Locator)
+		named, err := db.named(ctx, tx, a.Locator)
 		deletable = err == nil && !named
 		return err
 	})
@@ -112,13 +112,4 @@ func (db *DB) Reap(ctx context.Context, token string) (deletable bool, err error
 		return false, nil
 	}
 	return deletable, err
-}
-
-// named says whether a location that still matters names the URL: a live one,
-// or one whose bytes a scrubber is to delete later and may yet be asked to
-// restore.
-func named(ctx context.Context, tx *sql.Tx, url image.Secret) (bool, error) {
-	var n int
-	err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM image_locations WHERE value = ? AND (deleted = 0 OR status = 'pending_delete')", url.Reveal()).Scan(&n)
-	return n > 0, err
 }

@@ -68,7 +68,11 @@ func (db *DB) Note(ctx context.Context, token string, at image.Secret) error {
 	if err := registry.Text("Location", at.Reveal(), 65535); err != nil {
 		return err
 	}
-	return db.keep(ctx, "note upload", token, "locator = ?", at.Reveal())
+	locator, err := db.urls.seal(at) // it holds credentials as much as a location does
+	if err != nil {
+		return err
+	}
+	return db.keep(ctx, "note upload", token, "locator = ?", locator)
 }
 
 // Renew makes the lease as long as at Begin.
@@ -139,13 +143,13 @@ func (db *DB) attempt(ctx context.Context, q queryer, token string, lock bool) (
 	if err != nil {
 		return attempt{}, err
 	}
-	return attempt{Upload: upload(c), lapsed: c[8].bool(), imageGone: c[9].int() == 0, bytesWanted: c[10].int() > 0, newest: c[11].int() == 0}, nil
+	return attempt{Upload: db.upload(c), lapsed: c[8].bool(), imageGone: c[9].int() == 0, bytesWanted: c[10].int() > 0, newest: c[11].int() == 0}, nil
 }
 
-func upload(c []cell) registry.Upload {
+func (db *DB) upload(c []cell) registry.Upload {
 	return registry.Upload{
 		Token: c[0].String, ImageID: c[1].String, Store: c[2].String, Node: c[3].String, First: c[4].bool(),
-		Locator: image.Secret(c[5].String), State: registry.UploadState(c[6].String), LeaseUntil: time.UnixMicro(c[7].int()).UTC(),
+		Locator: db.urls.open(c[5].String), State: registry.UploadState(c[6].String), LeaseUntil: time.UnixMicro(c[7].int()).UTC(),
 	}
 }
 

@@ -75,6 +75,7 @@ func TestWhatIsRefused(t *testing.T) {
 		"missing default store":     {"default_store=x", "default_store"},
 		"cutting downloads":         {"api.on_deactivate=cut", "api.on_deactivate"},
 		"a cluster":                 {"cluster.join=[10.0.0.1:7946]", "cluster.join"},
+		"a key of 5 bytes":          {"api.metadata_encryption_key=abcde", "api.metadata_encryption_key"},
 		"unknown key":               {"a.b=c", "a.b"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -91,6 +92,10 @@ func TestWhatIsRefused(t *testing.T) {
 
 func TestASecretIsNotInTheError(t *testing.T) {
 	_, err := Load("", nil, []string{"registry.url=postgres://u:hunter2@h/d"})
+	if err == nil || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("got %v", err)
+	}
+	_, err = Load("", nil, []string{"api.metadata_encryption_key=hunter2"})
 	if err == nil || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("got %v", err)
 	}

@@ -47,6 +47,9 @@ func (c *Config) validate() error {
 			bad(key, "must be more than 0")
 		}
 	}
+	if n := len(c.API.MetadataEncryptionKey); n != 0 && n != 16 && n != 24 && n != 32 {
+		bad("api.metadata_encryption_key", "has %d bytes, it must have 16, 24 or 32", n)
+	}
 	if c.Cache.ReadAhead < 0 {
 		bad("cache.read_ahead", "must not be negative")
 	}
@@ -106,9 +109,6 @@ func (c *Config) validateLater(bad func(key, format string, args ...any)) {
 	}
 	if c.API.OnDeactivate == "cut" {
 		bad("api.on_deactivate", "this version lets running downloads finish")
-	}
-	if c.API.MetadataEncryptionKey != "" {
-		bad("api.metadata_encryption_key", "this version can't read encrypted locations")
 	}
 	if c.Tracing.Endpoint != "" {
 		bad("tracing.endpoint", "this version sends no traces")
