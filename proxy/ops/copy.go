@@ -64,11 +64,15 @@ func (s *Service) transfer(ctx context.Context, m image.Image, t target, w backe
 	if _, err := w.Write(nil); err != nil {
 		return "", writeError(err)
 	}
-	p := s.newProof(ctx, m, t)
+	p := s.newProof(m, t)
 	if _, err := s.readAll(ctx, t, io.MultiWriter(p, w, told(progress))); err != nil {
 		return "", err
 	}
-	if len(p.bad) > 0 || p.hashDiffers() {
+	v, err := p.conclude(ctx)
+	if err != nil {
+		return "", err
+	}
+	if !v.Good() {
 		return "", image.Wrap(image.Unavailable, errBad, "The image's data is damaged: it is not copied.")
 	}
 	at, err := w.Commit(ctx)

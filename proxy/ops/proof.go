@@ -2,103 +2,68 @@ package ops
 
 import (
 	"context"
-	"hash"
 	"strings"
 
 	"glimpse/cachestore/chunk"
 	"glimpse/registry/image"
-
-	"lukechampine.com/blake3"
 )
 
-// proof compares all bytes of an image, as they are written to it in order, with
-// what is known of them: the digests of its manifest, and the hash in its record.
+// proof compares all bytes of an image, written to it in order, with what is
+// known of them: the digests of its manifest, and the hash in its record.
 type proof struct {
-	ctx   context.Context
-	s     *Service
-	t     target
-	count int
-
-	sum  hash.Hash // nil: the record has none that we can compute
-	want string
-
-	off     int64
-	digest  *blake3.Hasher
-	data    bool // the chunk has other bytes than zeros
-	segment chunk.Segment
-	bad     []int
-	checked int
+	*tally
+	s          *Service
+	t          target
+	algo, want string // of the record; "": it has no hash that can be computed
 }
 
-func (s *Service) newProof(ctx context.Context, m image.Image, t target) *proof {
-	p := &proof{ctx: ctx, s: s, t: t, count: s.cfg.Geometry.Count(t.object.Size), digest: blake3.New(len(chunk.Digest{}), nil)}
+func (s *Service) newProof(m image.Image, t target) *proof {
+	p := &proof{s: s, t: t}
 	switch {
 	case m.HashAlgo != nil && m.HashValue != nil && hashes[*m.HashAlgo] != nil:
-		p.sum, p.want = hashes[*m.HashAlgo](), *m.HashValue
+		p.algo, p.want = *m.HashAlgo, *m.HashValue
 	case m.Checksum != nil && *m.Checksum != "":
-		p.sum, p.want = hashes["md5"](), *m.Checksum
+		p.algo, p.want = "md5", *m.Checksum
 	}
+	p.tally = newTally(s.cfg.Geometry, s.cfg.Geometry.Count(t.object.Size), p.algo)
 	return p
 }
 
-// Write takes the next bytes; its error is the registry's.
-func (p *proof) Write(b []byte) (int, error) {
-	if p.sum != nil {
-		p.sum.Write(b)
-	}
-	for n := 0; n < len(b); {
-		index := p.s.cfg.Geometry.Index(p.off)
-		end := p.s.cfg.Geometry.Off(index) + p.s.cfg.Geometry.Len(index, p.t.object.Size)
-		piece := b[n:min(len(b), n+int(end-p.off))]
-		if len(piece) == 0 {
-			return n, chunk.ErrRange // more than the image has
-		}
-		_, _ = p.digest.Write(piece) // never fails
-		p.data = p.data || !chunk.IsZero(piece)
-		n, p.off = n+len(piece), p.off+int64(len(piece))
-		if p.off == end {
-			if err := p.compare(index); err != nil {
-				return n, err
+// conclude says what the bytes have shown; its error is the registry's.
+func (p *proof) conclude(ctx context.Context) (Verdict, error) {
+	p.end()
+	v := Verdict{Bytes: p.size, HashDiffers: p.algo != "" && !strings.EqualFold(p.want, p.sum(p.algo))}
+	known := 0
+	if p.t.content {
+		count := p.s.cfg.Geometry.Count(p.t.object.Size)
+		for seg, got := range p.manifest {
+			want, err := p.s.Segment(ctx, p.t.object.Key, seg, count)
+			if err != nil {
+				return v, err
+			}
+			k, bad := differences(got, want)
+			known += k
+			for _, i := range bad {
+				v.Bad = append(v.Bad, seg*chunk.SegmentChunks+i)
 			}
 		}
 	}
-	return len(b), nil
+	v.Unproven = p.algo == "" && known < p.s.cfg.Geometry.Count(p.t.object.Size)
+	return v, nil
 }
 
-// compare ends a chunk.
-func (p *proof) compare(index int) error {
-	var got chunk.Digest
-	p.digest.Sum(got[:0])
-	zero := !p.data
-	p.digest.Reset()
-	p.data = false
-	if !p.t.content {
-		return nil
-	}
-	if i := index % chunk.SegmentChunks; i == 0 {
-		var err error
-		if p.segment, err = p.s.Segment(p.ctx, p.t.object.Key, index/chunk.SegmentChunks, p.count); err != nil {
-			return err
+// differences compares two runs of a manifest where both are known.
+func differences(got, want chunk.Segment) (known int, bad []int) {
+	for i := range min(got.Chunks(), want.Chunks()) {
+		g, _, ok := got.At(i)
+		w, _, ok2 := want.At(i)
+		if !ok || !ok2 {
+			continue
+		}
+		known++
+		if g != w {
+			bad = append(bad, i)
 		}
 	}
-	if p.segment == nil {
-		return nil
-	}
-	want, wantZero, known := p.segment.At(index % chunk.SegmentChunks)
-	if !known {
-		return nil
-	}
-	p.checked++
-	if wantZero != zero || !zero && want != got {
-		p.bad = append(p.bad, index)
-	}
-	return nil
+	return known, bad
 }
-
-// hashDiffers says that the bytes do not give the hash in the record.
-func (p *proof) hashDiffers() bool {
-	return p.sum != nil && !strings.EqualFold(p.want, hexSum(p.sum))
-}
-
-// unproven says that nothing was known to compare the bytes with.
-func (p *proof) unproven() bool { return p.sum == nil && p.checked < p.count }

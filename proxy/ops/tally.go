@@ -16,7 +16,7 @@ type tally struct {
 	manifest []chunk.Segment
 
 	size int64
-	part parts // of the chunk that came in part
+	part piecewise // of the chunk that came in part
 }
 
 // newTally makes one for an object of count chunks. Names of algorithms that are
@@ -51,7 +51,7 @@ func (t *tally) Write(b []byte) (int, error) {
 // digest takes bytes of one chunk.
 func (t *tally) digest(b []byte) {
 	if t.part.sum == nil {
-		t.part = parts{sum: blake3.New(len(chunk.Digest{}), nil)}
+		t.part = piecewise{sum: blake3.New(len(chunk.Digest{}), nil)}
 	}
 	_, _ = t.part.sum.Write(b)
 	t.part.data = t.part.data || !chunk.IsZero(b)

@@ -36,15 +36,15 @@ func (s *Service) Verify(ctx context.Context, m image.Image, l image.Location, p
 	if err != nil {
 		return Verdict{}, err
 	}
-	p := s.newProof(ctx, m, t)
+	p := s.newProof(m, t)
 	n, err := s.readAll(ctx, t, io.MultiWriter(p, told(progress)))
-	if errors.Is(err, backends.ErrNotFound) {
+	switch {
+	case errors.Is(err, backends.ErrNotFound):
 		return Verdict{Missing: true, Bytes: n}, nil
+	case err != nil: // the hash of a part says nothing
+		return Verdict{Bytes: n}, err
 	}
-	if err != nil { // the hash of a part says nothing
-		return Verdict{Bad: p.bad, Bytes: n}, err
-	}
-	return Verdict{Bad: p.bad, HashDiffers: p.hashDiffers(), Unproven: p.unproven(), Bytes: n}, nil
+	return p.conclude(ctx)
 }
 
 // told is a writer that only counts.
@@ -79,11 +79,9 @@ func (s *Service) readAll(ctx context.Context, t target, w io.Writer) (int64, er
 // In returns the locations of an image that lie in a store.
 func (s *Service) In(m image.Image, store string) (list []image.Location) {
 	for _, l := range m.Locations {
-		if st := s.storeOf(l); st != nil && st.ID == store && live(l) {
+		if st := s.storeOf(l); st != nil && st.ID == store && (l.Status == "" || l.Status == string(image.Active)) {
 			list = append(list, l)
 		}
 	}
 	return list
 }
-
-func live(l image.Location) bool { return l.Status == "" || l.Status == string(image.Active) }
