@@ -76,25 +76,24 @@ func (d Data) Open(ctx context.Context, off, n int64) (chunk.Body, error) {
 			return b, nil
 		}
 		last = graver(last, err)
-		if ctx.Err() != nil || !d.another(ctx, &t, &rest) {
+		if ctx.Err() != nil {
 			return nil, noDataOr(last)
+		}
+		if t, rest, err = d.another(ctx, t, rest); err != nil {
+			return nil, noDataOr(graver(last, err))
 		}
 	}
 }
 
-// another turns to the next place that has as many bytes, under a name that was
-// not tried yet.
-func (d Data) another(ctx context.Context, t *target, rest *[]image.Location) bool {
+// another finds the next place that has as many bytes, under a name that was not
+// tried yet.
+func (d Data) another(ctx context.Context, t target, rest []image.Location) (target, []image.Location, error) {
 	for {
-		next, left, err := d.s.resolve(ctx, d.m, *rest)
-		*rest = left
-		if err != nil {
-			return false
+		next, left, err := d.s.resolve(ctx, d.m, rest)
+		if err != nil || next.object.Size == d.Size && next.object.Key != t.object.Key {
+			return next, left, err
 		}
-		if next.object.Size == d.Size && next.object.Key != t.object.Key {
-			*t = next
-			return true
-		}
+		rest = left
 	}
 }
 

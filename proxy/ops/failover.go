@@ -61,7 +61,11 @@ func (x *origins) widen(but int64) {
 		if l.ID == but {
 			continue
 		}
-		if t, err := x.s.target(x.ctx, x.m, l); err == nil && t.object.Size == x.o.Size {
+		t, err := x.s.target(x.ctx, x.m, l)
+		switch {
+		case err != nil:
+			x.tell(err)
+		case t.object.Size == x.o.Size:
 			x.queue = append(x.queue, origin{target: t, validator: t.object.Validator})
 		}
 	}
@@ -118,12 +122,18 @@ func (x *origins) more() bool {
 	return len(x.queue) > 0
 }
 
+// tell keeps what the stream ends with if no place is left.
+func (x *origins) tell(err error) {
+	if x.last == nil {
+		x.last = err
+	}
+	x.last = graver(x.last, err)
+}
+
 // failed notes why the place that was read gives no more.
 func (x *origins) failed(err error) {
 	err = fmt.Errorf("origin %s: %w", x.now.store.ID, err)
-	if x.last == nil || missing(x.last) && !missing(err) {
-		x.last = err
-	}
+	x.tell(err)
 	if x.ctx.Err() != nil {
 		return
 	}
