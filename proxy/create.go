@@ -4,7 +4,6 @@ import (
 	"mime"
 	"strings"
 
-	"glimpse/proxy/view"
 	"glimpse/registry/image"
 
 	"github.com/google/uuid"
@@ -41,7 +40,7 @@ func create(r *request) error {
 	if r.s.multiStore() {
 		r.http.Response.Header.Set("OpenStack-image-store-ids", strings.Join(r.s.storeIDs(), ","))
 	}
-	return r.answer(fasthttp.StatusCreated, view.Image(made, r.shown(made)))
+	return r.answer(fasthttp.StatusCreated, r.view(made))
 }
 
 // newImage reads and checks what the body asks for.

@@ -44,23 +44,3 @@ func healthcheck(r *request) error {
 func document(v any) handle {
 	return func(r *request) error { return r.answer(fasthttp.StatusOK, v) }
 }
-
-// infoStores lists the stores, of which a deployment in single-store mode has
-// none to show.
-func infoStores(r *request) error {
-	if !r.s.multiStore() {
-		return image.Errorf(image.NotFound, "Multi backend is not supported at this site.")
-	}
-	list := []view.StoreInfo{}
-	for _, st := range r.s.cfg.Ops.Stores() {
-		info := view.StoreInfo{ID: st.ID, Description: st.Description}
-		if st.ID == r.s.cfg.Ops.DefaultStore() {
-			info.Default = "true"
-		}
-		if st.ReadOnly {
-			info.ReadOnly = "true"
-		}
-		list = append(list, info)
-	}
-	return r.answer(fasthttp.StatusOK, map[string]any{"stores": list})
-}

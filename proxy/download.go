@@ -24,7 +24,11 @@ func download(r *request) error {
 	if m.Status == image.Deactivated && !r.admin {
 		return image.Errorf(image.Forbidden, "The requested image has been deactivated. Image data download is forbidden.")
 	}
-	d, err := r.s.cfg.Ops.Data(r.ctx, m)
+	prefer, err := r.preferred(m)
+	if err != nil {
+		return err
+	}
+	d, err := r.s.cfg.Ops.Data(r.ctx, m, prefer...)
 	if errors.Is(err, ops.ErrNoData) {
 		return r.noData()
 	}

@@ -28,6 +28,9 @@ func list(r *request) error {
 	if err != nil {
 		return err
 	}
+	for i := range page {
+		page[i] = r.s.cfg.Ops.Labelled(page[i])
+	}
 	values.Del("marker")
 	first := link(values)
 	next := ""

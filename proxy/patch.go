@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"glimpse/proxy/jsonpatch"
-	"glimpse/proxy/view"
 	"glimpse/registry/image"
 
 	"github.com/valyala/fasthttp"
@@ -34,7 +33,7 @@ func patch(r *request) error {
 	if err != nil {
 		return err
 	}
-	return r.answer(fasthttp.StatusOK, view.Image(m, r.shown(m)))
+	return r.answer(fasthttp.StatusOK, r.view(m))
 }
 
 func (r *request) patchDocument() (*edit, error) {

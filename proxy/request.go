@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -163,18 +162,4 @@ func (r *request) endpoint() string {
 		scheme = "https"
 	}
 	return scheme + "://" + string(r.http.Host())
-}
-
-// multiStore says whether stores are shown.
-func (s *Server) multiStore() bool { return !s.cfg.SingleStore }
-
-// storeIDs lists the stores, the default one first.
-func (s *Server) storeIDs() []string {
-	ids := []string{s.cfg.Ops.DefaultStore()}
-	for _, st := range s.cfg.Ops.Stores() {
-		if !slices.Contains(ids, st.ID) {
-			ids = append(ids, st.ID)
-		}
-	}
-	return ids
 }

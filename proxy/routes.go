@@ -105,5 +105,7 @@ func (s *Server) routes() fasthttp.RequestHandler {
 	get("/v2/schemas/members", document(view.MembersSchema()))
 	get("/v2/info/import", document(view.ImportInfo()))
 	get("/v2/info/stores", infoStores)
+	get("/v2/info/stores/detail", infoStoresDetail)
+	add("DELETE", "/v2/stores/{store}/{id}", timed(noBody(withdraw)))
 	return r.Handler
 }

@@ -21,11 +21,14 @@ import (
 // Ops are the verbs that move bytes.
 type Ops interface {
 	Upload(ctx context.Context, u ops.Upload) (image.Image, error)
-	Data(ctx context.Context, m image.Image) (ops.Data, error)
+	Data(ctx context.Context, m image.Image, prefer ...string) (ops.Data, error)
 	Delete(ctx context.Context, m image.Image) error
 	Locate(url string, metadata map[string]string) (ops.Place, error)
 	Contact(ctx context.Context, p ops.Place, owner *string, trusted bool) (ops.Place, error)
 	Relocate(ctx context.Context, id string, places []ops.Place, hash bool, fn func(*image.Image) error) (image.Image, error)
+	Withdraw(ctx context.Context, m image.Image, store string) error
+	Labelled(m image.Image) image.Image
+	Best(m image.Image) image.Secret
 	Stores() []ops.Store
 	DefaultStore() string
 }

@@ -13,16 +13,23 @@ func show(r *request) error {
 	if err != nil {
 		return err
 	}
-	return r.answer(fasthttp.StatusOK, view.Image(m, r.shown(m)))
+	return r.answer(fasthttp.StatusOK, r.view(m))
+}
+
+// view is an image as the caller is shown it.
+func (r *request) view(m image.Image) map[string]any {
+	return view.Image(r.s.cfg.Ops.Labelled(m), r.shown(m))
 }
 
 // shown says what of an image the caller is shown.
 func (r *request) shown(m image.Image) view.Options {
 	c := r.s.cfg
 	places := (c.ShowMultipleLocations || c.ShowImageDirectURL) && r.allows("get_image_location", m)
-	return view.Options{
-		Stores: r.s.multiStore(), DirectURL: c.ShowImageDirectURL && places, Locations: c.ShowMultipleLocations && places,
+	o := view.Options{Stores: r.s.multiStore(), Locations: c.ShowMultipleLocations && places}
+	if c.ShowImageDirectURL && places {
+		o.DirectURL = c.Ops.Best(m)
 	}
+	return o
 }
 
 // remove deletes an image.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"path/filepath"
 
 	"glimpse/backends"
 	"glimpse/backends/file"
@@ -55,4 +56,14 @@ func (f *File) Properties() map[string]any {
 		p["data_dir"] = f.Paths[0].Path
 	}
 	return p
+}
+
+// Prefixes begin the location URLs of its folders.
+func (f *File) Prefixes() (list []string) {
+	for _, p := range f.Paths {
+		if abs, err := filepath.Abs(p.Path); err == nil {
+			list = append(list, "file://"+abs+"/")
+		}
+	}
+	return list
 }

@@ -80,7 +80,7 @@ func build(ctx context.Context, c config.Config, log *slog.Logger) (_ *node, err
 	}
 	front := &cacheFront{}
 	svc, err := ops.New(ops.Config{
-		Registry: writes, Images: leases, Stores: stores, DefaultStore: c.DefaultStore, Cache: front,
+		Registry: writes, Images: leases, Stores: stores, DefaultStore: c.DefaultStore, SingleStore: c.API.SingleStore, Cache: front,
 		Secret: cluster.secret, Share: c.Cache.Share, Geometry: cluster.geometry, Limits: c.API.ImageLimits(),
 		HashAlgo: c.API.HashingAlgorithm, RequireFormatMatch: c.API.RequireImageFormatMatch, NodeID: id, Log: log,
 	})
@@ -207,10 +207,19 @@ func openStores(ctx context.Context, n *node, m *metrics) ([]ops.Store, error) {
 		stores = append(stores, ops.Store{
 			ID: id, Type: oc.Type, Description: oc.Description, Weight: oc.Weight, ReadOnly: oc.ReadOnly || b.Caps().ReadOnly,
 			MemoryOnly: oc.Cache == "off" || oc.Cache != "on" && oc.Unshared(), Unshared: oc.Unshared(),
-			Schemes: open.Schemes(oc.Type), Properties: oc.Driver.Properties(), Backend: backends.Observe(b, m.observeStore(id)),
+			Schemes: open.Schemes(oc.Type), Prefixes: prefixes(oc.Driver), Properties: oc.Driver.Properties(), Backend: backends.Observe(b, m.observeStore(id)),
 		})
 	}
 	return stores, nil
+}
+
+// prefixes begin a store's own location URLs, where its driver can tell them from
+// those of others of its type.
+func prefixes(d open.Driver) []string {
+	if p, ok := d.(interface{ Prefixes() []string }); ok {
+		return p.Prefixes()
+	}
+	return nil
 }
 
 func openCache(ctx context.Context, c config.Config, g chunk.Geometry, svc *ops.Service, log *slog.Logger) (*cachestore.Store, error) {

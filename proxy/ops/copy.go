@@ -32,7 +32,7 @@ func (s *Service) Copy(ctx context.Context, m image.Image, store string, progres
 	case len(s.In(m, store)) > 0:
 		return ErrHasIt
 	}
-	t, err := s.resolve(ctx, m)
+	t, _, err := s.resolve(ctx, m, s.places(m))
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (s *Service) adopt(ctx context.Context, id string, st *Store, at backends.L
 			return image.Errorf(image.TooLarge, "Image %s has %d locations, no more are allowed.", m.ID, len(m.Locations))
 		}
 		m.Locations = append(m.Locations, image.Location{
-			URL: image.Secret(at.Reveal()), Metadata: map[string]string{"store": st.ID}, Status: string(image.Active),
+			URL: image.Secret(at.Reveal()), Metadata: s.metadata(st), Status: string(image.Active),
 		})
 		return nil
 	})

@@ -17,28 +17,31 @@ type Data struct {
 	// ETag is a strong entity tag with its quotes; "" while no hash is known.
 	ETag string
 
-	s *Service
-	t target
+	s    *Service
+	m    image.Image
+	t    target
+	rest []image.Location // where the bytes may be had else
 }
 
-// Data finds an image's bytes. ErrNoData says that there are none to send: no
-// location, or the store no longer has them.
-func (s *Service) Data(ctx context.Context, m image.Image) (Data, error) {
+// Data finds an image's bytes, in the heaviest store that has them, but first in
+// the stores that are preferred, in their order. ErrNoData says that there are
+// none to send: no location, or no store has them any more.
+func (s *Service) Data(ctx context.Context, m image.Image, prefer ...string) (Data, error) {
 	if m.Status != image.Active && m.Status != image.Deactivated || len(m.Locations) == 0 {
 		return Data{}, ErrNoData
 	}
-	d := Data{s: s, ETag: etag(m)}
+	d := Data{s: s, m: m, ETag: etag(m)}
 	if m.Size != nil && *m.Size == 0 {
 		return d, nil
 	}
-	t, err := s.resolve(ctx, m)
+	t, rest, err := s.resolve(ctx, m, s.places(m, prefer...))
 	if errors.Is(err, backends.ErrNotFound) {
 		return Data{}, ErrNoData
 	}
 	if err != nil {
 		return Data{}, err
 	}
-	d.t, d.Size = t, t.object.Size
+	d.t, d.rest, d.Size = t, rest, t.object.Size
 	return d, nil
 }
 
@@ -54,7 +57,8 @@ func etag(m image.Image) string {
 	return ""
 }
 
-// Open reads n bytes from off.
+// Open reads n bytes from off. As long as none was read, a location that can't
+// give them is left for the next one.
 func (d Data) Open(ctx context.Context, off, n int64) (chunk.Body, error) {
 	if off < 0 || n < 0 || off+n > d.Size {
 		return nil, kinded(chunk.ErrRange)
@@ -62,13 +66,42 @@ func (d Data) Open(ctx context.Context, off, n int64) (chunk.Body, error) {
 	if n == 0 {
 		return emptyBody{}, nil
 	}
-	// Chunks that were kept before a restart are folded too.
-	d.s.Filled(d.t.object, d.s.cfg.Geometry.Count(d.Size)-1)
-	b, err := d.s.cfg.Cache.Open(ctx, d.t.object, off, n)
-	if errors.Is(err, backends.ErrNotFound) {
-		return nil, ErrNoData
+	t, rest := d.t, d.rest
+	var last error = ErrNoData
+	for {
+		// Chunks that were kept before a restart are folded too.
+		d.s.Filled(t.object, d.s.cfg.Geometry.Count(d.Size)-1)
+		b, err := d.s.cfg.Cache.Open(ctx, t.object, off, n)
+		if err == nil {
+			return b, nil
+		}
+		last = graver(last, err)
+		if ctx.Err() != nil {
+			return nil, noDataOr(last)
+		}
+		if t, rest, err = d.another(ctx, t, rest); err != nil {
+			return nil, noDataOr(graver(last, err))
+		}
 	}
-	return b, kinded(err)
+}
+
+// another finds the next place that has as many bytes, under a name that was not
+// tried yet.
+func (d Data) another(ctx context.Context, t target, rest []image.Location) (target, []image.Location, error) {
+	for {
+		next, left, err := d.s.resolve(ctx, d.m, rest)
+		if err != nil || next.object.Size == d.Size && next.object.Key != t.object.Key {
+			return next, left, err
+		}
+		rest = left
+	}
+}
+
+func noDataOr(err error) error {
+	if missing(err) {
+		return ErrNoData
+	}
+	return kinded(err)
 }
 
 type emptyBody struct{}

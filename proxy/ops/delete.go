@@ -34,21 +34,25 @@ func (s *Service) Delete(ctx context.Context, m image.Image) error {
 // forget removes what a deleted image's location holds, unless another image
 // names the same bytes.
 func (s *Service) forget(ctx context.Context, m image.Image, l image.Location) {
+	if err := s.erase(ctx, m, l); err != nil {
+		s.cfg.Log.Error("the bytes of a deleted image could not be removed", "image", m.ID, "location", l.ID, "error", err)
+	}
+}
+
+// erase is forget for those who do something about an error.
+func (s *Service) erase(ctx context.Context, m image.Image, l image.Location) error {
 	if t, err := s.target(ctx, m, l); err == nil && !t.object.Key.Content() {
 		s.cfg.Cache.Drop(t.object.Key) // content keys may be shared: they age
 	}
 	s.known.forget(l.ID)
 	st := s.storeOf(l)
 	if st == nil || st.ReadOnly || st.Backend.Caps().ReadOnly {
-		return
+		return nil
 	}
-	named, err := s.cfg.Registry.Named(ctx, l.URL)
-	if err == nil && !named {
-		err = s.remove(ctx, st, backends.Locator(l.URL.Reveal()))
+	if named, err := s.cfg.Registry.Named(ctx, l.URL); err != nil || named {
+		return err
 	}
-	if err != nil {
-		s.cfg.Log.Error("the bytes of a deleted image could not be removed", "image", m.ID, "store", st.ID, "error", err)
-	}
+	return s.remove(ctx, st, backends.Locator(l.URL.Reveal()))
 }
 
 // remove deletes an object; one that is not there is no error.

@@ -21,12 +21,7 @@ func (s *Service) hashImage(ctx context.Context, id string) error {
 	if err != nil || !awaitsHash(m) {
 		return err
 	}
-	places := slices.Clone(m.Locations)
-	slices.SortStableFunc(places, func(a, b image.Location) int { return s.weight(b) - s.weight(a) })
-	for _, l := range places {
-		if l.Status != string(image.Active) {
-			continue
-		}
+	for _, l := range s.byWeight(m) {
 		// Each look is at the record as the one before left it.
 		if m, err = s.cfg.Registry.Get(ctx, id); err != nil {
 			return err

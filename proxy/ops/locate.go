@@ -50,7 +50,7 @@ func (s *Service) Locate(url string, metadata map[string]string) (Place, error) 
 	if meta == nil {
 		meta = map[string]string{}
 	}
-	meta["store"] = st.ID
+	maps.Copy(meta, s.metadata(st))
 	return Place{Location: image.Location{URL: image.Secret(url), Metadata: meta, Status: string(image.Active)}, Anonymous: st.Type == "http"}, nil
 }
 

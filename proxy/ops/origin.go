@@ -7,7 +7,6 @@ import (
 	"io"
 	"sync"
 
-	"glimpse/backends"
 	"glimpse/cachestore/chunk"
 	"glimpse/registry/image"
 )
@@ -20,8 +19,10 @@ var pieces = sync.Pool{New: func() any { b := make([]byte, pieceSize); return &b
 // OpenRange reads from the origin store; Service is the last chunk.Source, the
 // one that only the home level asks. It finds the location by o.Ref in the
 // registry, and refuses an object whose key is not the one it computes itself.
+// Where a manifest proves the chunks it goes on from another location of the image
+// when one fails, at the byte where it stood.
 func (s *Service) OpenRange(ctx context.Context, o chunk.Object, off, n int64) (chunk.Stream, error) {
-	t, err := s.find(ctx, o)
+	m, t, err := s.find(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -31,37 +32,50 @@ func (s *Service) OpenRange(ctx context.Context, o chunk.Object, off, n int64) (
 	if off < 0 || n < 0 || off+n > o.Size {
 		return nil, chunk.ErrRange
 	}
-	r, err := s.open(ctx, t, o, off, n)
+	ctx, cancel := context.WithCancel(ctx)
+	from := s.newOrigins(ctx, m, t, o, off, n)
+	r, err := from.open(off, n)
 	if err != nil {
-		return nil, fmt.Errorf("origin %s: %w", t.store.ID, err)
+		cancel()
+		return nil, err
 	}
-	return &originStream{r: r, g: s.cfg.Geometry, off: off, left: n, buf: pieces.Get().(*[]byte)}, nil
+	return &originStream{r: r, from: from, cancel: cancel, g: s.cfg.Geometry, off: off, left: n, buf: pieces.Get().(*[]byte)}, nil
 }
 
-// find resolves what o refers to.
-func (s *Service) find(ctx context.Context, o chunk.Object) (target, error) {
+// find resolves what o refers to. Bytes known by their content may be those of
+// another location of the image, when the one referred to can't be had any more.
+func (s *Service) find(ctx context.Context, o chunk.Object) (image.Image, target, error) {
 	id, location, err := parseRef(o.Ref)
 	if err != nil {
-		return target{}, err
+		return image.Image{}, target{}, err
 	}
 	m, err := s.cfg.Images.Get(ctx, id)
 	if err != nil {
-		return target{}, err
+		return image.Image{}, target{}, err
 	}
+	last := fmt.Errorf("origin: the location is gone: %w", chunk.ErrNotFound)
 	for _, l := range m.Locations {
 		if l.ID != location {
 			continue
 		}
 		t, err := s.target(ctx, m, l)
-		if err != nil {
-			return target{}, err
+		switch {
+		case err != nil:
+			last = err
+		case t.object.Key == o.Key || s.sameBytes(m, l, t, o):
+			return m, t, nil
+		default:
+			return m, t, fmt.Errorf("origin: the object is known by another key: %w", chunk.ErrChanged)
 		}
-		if t.object.Key == o.Key || s.sameBytes(m, l, t, o) {
-			return t, nil
-		}
-		return target{}, fmt.Errorf("origin: the object is known by another key: %w", chunk.ErrChanged)
 	}
-	return target{}, fmt.Errorf("origin: the location is gone: %w", chunk.ErrNotFound)
+	if o.Key.Content() {
+		for _, l := range s.places(m) {
+			if t, err := s.target(ctx, m, l); err == nil && t.object.Key == o.Key {
+				return m, t, nil
+			}
+		}
+	}
+	return m, target{}, last
 }
 
 // sameBytes allows the private key of bytes that have been hashed meanwhile:
@@ -70,29 +84,15 @@ func (s *Service) sameBytes(m image.Image, l image.Location, t target, o chunk.O
 	return t.content && o.Size == t.object.Size && o.Key == s.privateKey(m, l, o.Size, o.Validator)
 }
 
-// open reads with the pinned validator. Where every chunk is checked against a
-// manifest, a file that was put back from a backup, with the same size but
-// another time, may be read as well: if its bytes differ, no chunk of them
-// passes.
-func (s *Service) open(ctx context.Context, t target, o chunk.Object, off, n int64) (io.ReadCloser, error) {
-	r, err := t.store.Backend.Open(ctx, t.at, o.Validator, off, n)
-	if !errors.Is(err, backends.ErrChanged) || !o.Key.Content() {
-		return r, err
-	}
-	info, serr := t.store.Backend.Stat(ctx, t.at)
-	if serr != nil || info.Size != o.Size {
-		return nil, err
-	}
-	return t.store.Backend.Open(ctx, t.at, info.Validator, off, n)
-}
-
 // originStream cuts a reader into pieces that lie within one chunk each.
 type originStream struct {
-	r         io.ReadCloser
+	from      *origins
+	cancel    context.CancelFunc
 	g         chunk.Geometry
 	off, left int64
 	buf       *[]byte
 
+	r  io.ReadCloser // a Next under way may put another in its place
 	mu struct {
 		sync.Mutex
 		closed bool
@@ -109,20 +109,57 @@ func (s *originStream) Next() (chunk.Piece, error) {
 	}
 	index := s.g.Index(s.off)
 	want := min(pieceSize, s.left, s.g.Off(index+1)-s.off)
-	n, err := io.ReadFull(s.r, (*s.buf)[:want])
+	err := s.read((*s.buf)[:want])
+	if err == nil {
+		s.from.passed(s.off, (*s.buf)[:want])
+	}
 	if !s.end() {
 		return chunk.Piece{}, io.ErrClosedPipe
-	}
-	if errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF
 	}
 	if err != nil {
 		return chunk.Piece{}, err
 	}
-	p := chunk.Piece{Index: index, Off: s.off, Len: int64(n), Data: (*s.buf)[:n]}
-	s.off += int64(n)
-	s.left -= int64(n)
+	p := chunk.Piece{Index: index, Off: s.off, Len: want, Data: (*s.buf)[:want]}
+	s.off += want
+	s.left -= want
 	return p, nil
+}
+
+// read fills b with what follows, from one origin after another.
+func (s *originStream) read(b []byte) error {
+	for got := 0; ; {
+		k, err := io.ReadFull(s.r, b[got:])
+		if got += k; err == nil {
+			return nil
+		}
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		r, err := s.from.next(err, s.off+int64(got), s.left-int64(got))
+		if err != nil {
+			return err
+		}
+		if !s.swap(r) {
+			return io.ErrClosedPipe
+		}
+	}
+}
+
+// swap puts another reader in the place of one that has failed; false when the
+// stream was closed meanwhile.
+func (s *originStream) swap(r io.ReadCloser) bool {
+	s.mu.Lock()
+	old, closed := s.r, s.mu.closed
+	if !closed {
+		s.r = r
+	}
+	s.mu.Unlock()
+	if closed {
+		_ = r.Close() // nothing was read of it
+		return false
+	}
+	_ = old.Close() // it has failed already
+	return true
 }
 
 func (s *originStream) begin() bool {
@@ -153,8 +190,11 @@ func (s *originStream) Close() error {
 	if !s.mu.busy {
 		pieces.Put(s.buf)
 	}
+	r := s.r
 	s.mu.Unlock()
-	return s.r.Close()
+	err := r.Close()
+	s.cancel()
+	return err
 }
 
 // Segment returns a run of an object's manifest: what the cache checks chunks

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -20,38 +19,38 @@ var ErrNoData = errors.New("the image has no data")
 // target is where an image's bytes are: their name in the cache, and their place
 // at the origin.
 type target struct {
-	object  chunk.Object
-	store   *Store
-	at      backends.Locator
-	content bool // the bytes were hashed by this service
+	object   chunk.Object
+	location int64 // row id
+	store    *Store
+	at       backends.Locator
+	content  bool // the bytes were hashed by this service
 }
 
-// resolve finds the bytes of an image: of its locations the one in the heaviest
-// store, the next one when that can't be had.
-func (s *Service) resolve(ctx context.Context, m image.Image) (target, error) {
-	places := slices.Clone(m.Locations)
-	slices.SortStableFunc(places, func(a, b image.Location) int { return s.weight(b) - s.weight(a) })
+// resolve finds an image's bytes at the first of some places where they can be
+// had, and returns the places behind it.
+func (s *Service) resolve(ctx context.Context, m image.Image, places []image.Location) (target, []image.Location, error) {
 	last := error(ErrNoData)
-	for _, l := range places {
-		if l.Status != "" && l.Status != "active" {
-			continue
-		}
+	for i, l := range places {
 		t, err := s.target(ctx, m, l)
 		if err == nil {
-			return t, nil
+			return t, places[i+1:], nil
 		}
-		if !errors.Is(err, backends.ErrNotFound) {
-			last = err
-		}
+		last = graver(last, err)
 	}
-	return target{}, last
+	return target{}, nil, last
 }
 
-func (s *Service) weight(l image.Location) int {
-	if st := s.storeOf(l); st != nil {
-		return st.Weight
+// graver returns what to tell when several places were tried: that there is
+// nothing only where none of them had another reason.
+func graver(last, err error) error {
+	if missing(last) && !missing(err) {
+		return err
 	}
-	return 0
+	return last
+}
+
+func missing(err error) bool {
+	return errors.Is(err, ErrNoData) || errors.Is(err, backends.ErrNotFound)
 }
 
 // target resolves one location. While the registry is away, what was found
@@ -77,7 +76,7 @@ func (s *Service) lookUp(ctx context.Context, m image.Image, l image.Location) (
 	if st == nil {
 		return target{}, image.Errorf(image.Unavailable, "The image lies in a store that this service does not have.")
 	}
-	t := target{store: st, at: backends.Locator(l.URL.Reveal())}
+	t := target{location: l.ID, store: st, at: backends.Locator(l.URL.Reveal())}
 	pin, err := s.pin(ctx, m, l, t)
 	if err != nil {
 		return target{}, err

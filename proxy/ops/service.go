@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,6 +41,7 @@ type Store struct {
 	MemoryOnly            bool           // its bytes are not kept in the disk tier
 	Unshared              bool           // a folder of this node alone
 	Schemes               []string       // of the location URLs that stores of its type have
+	Prefixes              []string       // of its own location URLs, where they tell it from others of its type
 	Properties            map[string]any // what admins are shown of it
 	Backend               backends.Store
 }
@@ -52,6 +52,7 @@ type Config struct {
 	Images       registry.Images // the leased view, for reads; nil: Registry
 	Stores       []Store
 	DefaultStore string
+	SingleStore  bool // Glance's old mode: locations have no store ids
 	Cache        Cache
 	Secret       []byte // of the cluster, for private keys
 	Share        string // verified | project | off
@@ -70,6 +71,7 @@ type Service struct {
 	cfg     Config
 	stores  map[string]*Store
 	known   memo
+	failed  failures
 	learner *learner
 	hasher  *hasher
 	stats   stats
@@ -123,24 +125,6 @@ func (s *Service) DefaultStore() string { return s.cfg.DefaultStore }
 // Stats returns the counters.
 func (s *Service) Stats() Stats {
 	return Stats{Learned: s.stats.learned.Load(), Mismatched: s.stats.mismatched.Load()}
-}
-
-// storeOf finds the store of a location: by its metadata, else, as in records of
-// an old Glance, the only one whose type fits the URL.
-func (s *Service) storeOf(l image.Location) *Store {
-	if id, ok := l.Metadata["store"]; ok {
-		return s.stores[id]
-	}
-	scheme, _, _ := strings.Cut(l.URL.Reveal(), ":")
-	if d := s.stores[s.cfg.DefaultStore]; slices.Contains(d.Schemes, scheme) {
-		return d
-	}
-	for i := range s.cfg.Stores {
-		if slices.Contains(s.cfg.Stores[i].Schemes, scheme) {
-			return &s.cfg.Stores[i]
-		}
-	}
-	return nil
 }
 
 // unavailable is what users are told when an origin store does not answer.

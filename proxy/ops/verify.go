@@ -59,7 +59,13 @@ func (f told) Write(b []byte) (int, error) {
 
 // readAll copies all bytes from the origin to w.
 func (s *Service) readAll(ctx context.Context, t target, w io.Writer) (int64, error) {
-	r, err := s.open(backends.WithPurpose(ctx, backends.ForAudit), t, t.object, 0, t.object.Size)
+	ctx = backends.WithPurpose(ctx, backends.ForAudit)
+	from := origin{target: t, validator: t.object.Validator}
+	r, err := from.open(ctx, t.object, 0, t.object.Size)
+	if errors.Is(err, backends.ErrChanged) && t.content { // its digests tell more than its time
+		from.unpinned = true
+		r, err = from.open(ctx, t.object, 0, t.object.Size)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("origin %s: %w", t.store.ID, err)
 	}
@@ -79,7 +85,7 @@ func (s *Service) readAll(ctx context.Context, t target, w io.Writer) (int64, er
 // In returns the locations of an image that lie in a store.
 func (s *Service) In(m image.Image, store string) (list []image.Location) {
 	for _, l := range m.Locations {
-		if st := s.storeOf(l); st != nil && st.ID == store && (l.Status == "" || l.Status == string(image.Active)) {
+		if st := s.storeOf(l); st != nil && st.ID == store && readable(l) {
 			list = append(list, l)
 		}
 	}

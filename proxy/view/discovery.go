@@ -41,6 +41,15 @@ type StoreInfo struct {
 	ReadOnly    string `json:"read-only,omitempty"`
 }
 
+// StoreDetail is one store in info/stores/detail, with the settings that are
+// shown under Glance's names.
+type StoreDetail struct {
+	StoreInfo
+	Type       string         `json:"type"`
+	Weight     int            `json:"weight"`
+	Properties map[string]any `json:"properties"`
+}
+
 // ImportInfo says that there are no import methods.
 func ImportInfo() map[string]any {
 	return map[string]any{"import-methods": map[string]any{"description": "Import methods available.", "type": "array", "value": []string{}}}

@@ -9,9 +9,9 @@ import (
 
 // Options say what of an image is shown.
 type Options struct {
-	Stores    bool // the ids of the stores: where there are several stores
-	DirectURL bool // the first location's URL
-	Locations bool // all of them, with their metadata
+	Stores    bool         // the ids of the stores: where there are several stores
+	DirectURL image.Secret // of the location to read from; "": none is shown
+	Locations bool         // all of them, with their metadata
 }
 
 // hidden are properties that nobody is shown.
@@ -33,8 +33,8 @@ func Image(m image.Image, o Options) map[string]any {
 			v["stores"] = strings.Join(ids, ",")
 		}
 	}
-	if o.DirectURL && len(m.Locations) > 0 {
-		v["direct_url"] = m.Locations[0].URL.Reveal()
+	if o.DirectURL != "" {
+		v["direct_url"] = o.DirectURL.Reveal()
 	}
 	if o.Locations {
 		v["locations"] = Locations(m)

@@ -41,6 +41,7 @@ func TestTheStoreCommands(t *testing.T) {
 	must(t, os.Remove(filepath.Join(first, id)))
 	must(t, os.RemoveAll(filepath.Join(n.Dir, "cache")))
 	n.Start()
+	c.same(id, file) // from the second store
 	if out, err := store("verify", "main"); err == nil || !strings.Contains(out+err.Error(), id+": is not in the store") {
 		t.Errorf("a lost file is not found: %v\n%s", err, out)
 	}
