@@ -9,25 +9,17 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
-	"testing"
 
 	"glimpse/cmd/testenv"
 )
 
-// lab is where one row is measured. It ends what it started, last first. It is a
-// testing.TB as far as cmd/testenv needs one.
+// lab is where one row is measured. It ends what it started, last first.
 type lab struct {
-	testing.TB // nil: what is not below is not there
+	*testenv.Standalone
 	options
-	ctx     context.Context
-	out     io.Writer
-	folders int
-	cleanup []func()
+	ctx context.Context
+	out io.Writer
 }
-
-// errGiveUp is what Fatal throws.
-type errGiveUp struct{ error }
 
 // within runs a row in a lab of its own.
 func within(ctx context.Context, out io.Writer, o options, row func(*lab) error) (err error) {
@@ -39,45 +31,11 @@ func within(ctx context.Context, out io.Writer, o options, row func(*lab) error)
 		return err
 	}
 	o.dir = dir
-	l := &lab{options: o, ctx: ctx, out: out}
 	defer func() {
-		if r := recover(); r != nil {
-			gaveUp, ok := r.(errGiveUp)
-			if !ok {
-				panic(r)
-			}
-			err = gaveUp.error
-		}
-		for i := len(l.cleanup) - 1; i >= 0; i-- {
-			l.cleanup[i]()
-		}
 		testenv.Stop()
 		err = errors.Join(err, os.RemoveAll(dir))
 	}()
-	return row(l)
-}
-
-func (l *lab) Helper()                        {}
-func (l *lab) Name() string                   { return "bench" }
-func (l *lab) Context() context.Context       { return l.ctx }
-func (l *lab) Cleanup(fn func())              { l.cleanup = append(l.cleanup, fn) }
-func (l *lab) Log(args ...any)                { l.say(strings.TrimSuffix(fmt.Sprintln(args...), "\n")) }
-func (l *lab) Logf(format string, a ...any)   { l.say(fmt.Sprintf(format, a...)) }
-func (l *lab) Fatal(args ...any)              { panic(errGiveUp{errors.New(fmt.Sprint(args...))}) }
-func (l *lab) Fatalf(format string, a ...any) { panic(errGiveUp{fmt.Errorf(format, a...)}) }
-func (l *lab) Error(args ...any)              { l.Fatal(args...) }
-func (l *lab) Errorf(format string, a ...any) { l.Fatalf(format, a...) }
-func (l *lab) Skip(args ...any)               { l.Fatal(args...) }
-func (l *lab) Skipf(format string, a ...any)  { l.Fatalf(format, a...) }
-
-// TempDir is a folder that goes with the row.
-func (l *lab) TempDir() string {
-	l.folders++
-	d := filepath.Join(l.dir, fmt.Sprint(l.folders))
-	if err := os.Mkdir(d, 0o755); err != nil {
-		l.Fatal(err)
-	}
-	return d
+	return testenv.Alone(ctx, dir, out, func(s *testenv.Standalone) error { return row(&lab{s, o, ctx, out}) })
 }
 
 func (l *lab) say(line string) { fmt.Fprintln(l.out, line) }
