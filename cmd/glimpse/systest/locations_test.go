@@ -124,7 +124,6 @@ allowed_ports = [%s]
 		}
 	}
 	t.Logf("%d requests compared", len(theirs))
-	t.Logf("%d requests compared", len(theirs))
 }
 
 // The new form on a real web server: active at once and hashed afterwards, or
