@@ -9,6 +9,9 @@
 // the read buffer, JSON bodies by a cap, image bodies by the buffers of the
 // cache. A response that can't be completed is cut, never ended cleanly.
 //
+// A document that changes locations is rehearsed before the places that it names
+// are contacted, and these are contacted before the record is locked.
+//
 // What may be lost: a response to a client that stops reading for longer than
 // the stall timeout, or reads slower than the least rate.
 //

@@ -117,4 +117,39 @@ var defences = []defence{
 		off: "case m.HashValue != nil:\n\t\tt.object.Key = s.contentKey(m, l, registry.Content{Algo: *m.HashAlgo, Hash: *m.HashValue, Size: pin.Size}, pin.Validator)\n\tdefault:\n\t\tt.object.Key = s.privateKey(m, l, pin.Size, pin.Validator)",
 		pkg: "proxy/ops", test: "TestAClaimedHashOpensNobodysBytes",
 	},
+	{
+		name: "address that is dialled", file: "backends/web/guard.go",
+		old: "nd.Control = func", off: "_ = func",
+		pkg: "proxy", test: "TestLocationsInsideAreRefused",
+	},
+	{
+		name: "restricted schemes", file: "proxy/ops/locate.go",
+		old: "if !ok || slices.Contains(restricted, scheme) {", off: "if !ok {",
+		pkg: "proxy", test: "TestLocationsThatAreRefused",
+	},
+	{
+		name: "others' bytes by their URL", file: "proxy/ops/locate.go",
+		old: "if others {", off: "if others && false {",
+		pkg: "proxy", test: "TestAnotherProjectsBytesAreNotNamed",
+	},
+	{
+		name: "hash of a location", file: "proxy/ops/hashimage.go",
+		old: "m.Status == image.Importing && !f.matches()", off: "m.Status == image.Importing && false",
+		pkg: "proxy", test: "TestALocationIsProved",
+	},
+	{
+		name: "wish before the write", file: "proxy/ops/locate.go",
+		old: "if hash {\n\t\tvar err error", off: "if false {\n\t\tvar err error",
+		pkg: "proxy/ops", test: "TestWhatACrashInterruptedIsTakenUp",
+	},
+	{
+		name: "encrypted locations", file: "registry/sqlstore/cipher.go",
+		old: "if u.block == nil || url == \"\" {", off: "if true {",
+		pkg: "registry/sqlstore", test: "TestURLsAreStoredEncrypted",
+	},
+	{
+		name: "names of encrypted locations", file: "registry/sqlstore/named.go",
+		old: "if db.urls.open(text) == url {", off: "if text == url.Reveal() {",
+		pkg: "registry/sqlstore", test: "TestURLsAreStoredEncrypted",
+	},
 }

@@ -83,11 +83,20 @@ func GlanceDB(t testing.TB, dsn string) {
 	Run(t, nil, "/usr/bin/python3", "/usr/bin/glance-manage", "--config-file", conf, "db_sync")
 }
 
-// Glance starts a real glance-api.
-func Glance(t testing.TB, dsn, folder string) *GlanceServer {
+// Glance starts a real glance-api. Further text is configuration that comes
+// after its own, and overrides it.
+func Glance(t testing.TB, dsn, folder string, further ...string) *GlanceServer {
 	t.Helper()
 	conf, addr, dir := glanceConfig(t, dsn, folder)
-	p, err := launch(filepath.Join(dir, "log"), nil, "/usr/bin/python3", "/usr/bin/glance-api", "--config-file", conf)
+	args := []string{"/usr/bin/glance-api", "--config-file", conf}
+	if len(further) > 0 {
+		more := filepath.Join(dir, "more.conf")
+		if err := os.WriteFile(more, []byte(strings.Join(further, "\n")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, "--config-file", more)
+	}
+	p, err := launch(filepath.Join(dir, "log"), nil, "/usr/bin/python3", args...)
 	g := &GlanceServer{Addr: addr, p: p}
 	if err == nil {
 		t.Cleanup(g.Stop)

@@ -9,6 +9,25 @@
 // the cache asks under is computed again and compared. Location URLs reach
 // neither logs nor errors.
 //
+// Locations that callers name (locate.go): no scheme that leads into this node,
+// a first contact that tells nothing but "Invalid location", copies of one size.
+// Glance lets whoever may add locations name any object that its credentials can
+// read. Here a caller that is neither admin nor service may not name an object
+// of such a store by a URL that an image of another owner has; the answer is the
+// one for an object that is not there. That breaks no known client: services
+// name what they made, and users what is theirs. It is no proof against other
+// spellings of the same place: show_multiple_locations stays for deployments
+// that trust their users. What web servers hold is anybody's. A removed location's bytes go with
+// it, where no other image names them.
+//
+// Background hashing (hasher.go, hashimage.go): the queue is the registry's, and
+// the wish is noted before the write that makes it necessary. Bytes are read
+// once, through the cache. A claimed hash is compared, never believed: an image
+// that waits for the proof becomes active by it, or is queued again without its
+// location, whose bytes stay where they are; an image that is active already is
+// refused from then on. A store that is away is tried five times within a
+// minute; then an active image stays without hashes.
+//
 // What may be lost: the bytes of an upload that was not acknowledged; after a
 // crash they stay until the reaper comes by. What was learned of an image whose
 // chunks were evicted before all of them had been seen.
