@@ -39,6 +39,14 @@ type Common struct {
 	MaxStreams  int64         `yaml:"max_streams"`
 }
 
+// retries is how often a call that found the store away is tried again.
+func (c Common) retries() int {
+	if c.Retries == nil {
+		return 3
+	}
+	return *c.Retries
+}
+
 // Driver is the rest: the keys that only stores of its type have, by their yaml
 // tags, with their defaults.
 type Driver interface {
@@ -74,6 +82,7 @@ type kind struct {
 var kinds = map[string]kind{
 	"file": {[]string{"file", "filesystem"}, func() Driver { return &File{} }},
 	"http": {[]string{"http", "https"}, func() Driver { return &Web{} }},
+	"s3":   {[]string{"s3", "s3+http", "s3+https"}, func() Driver { return newS3() }},
 }
 
 // Schemes are those of the location URLs of a type.
@@ -154,9 +163,5 @@ func Open(ctx context.Context, id string, c Config) (backends.Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("stores.%s: %w", id, err)
 	}
-	retries := 3
-	if c.Retries != nil {
-		retries = *c.Retries
-	}
-	return backends.Limit(backends.Retry(s, backends.Retries{Max: retries}), backends.Limits{Rate: int64(c.RateLimit), Streams: c.MaxStreams}), nil
+	return backends.Limit(backends.Retry(s, backends.Retries{Max: c.retries()}), backends.Limits{Rate: int64(c.RateLimit), Streams: c.MaxStreams}), nil
 }
