@@ -24,6 +24,7 @@ test: go ## set up what the tests need (DEPS=skip declines) and run them all
 
 test-deps: ## install the servers and clients that the tests need (Debian or Ubuntu, as root)
 	@.ci/deps install
+	@.ci/deps servers
 
 test-long: go ## all tests with the long counts of those that have one
 	@GLIMPSE_LONG=1 go run ./cmd/testreport ./...

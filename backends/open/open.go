@@ -42,6 +42,14 @@ type Common struct {
 	MaxStreams  int64         `yaml:"max_streams"`
 }
 
+// retries is how often a call that found the store away is tried again.
+func (c Common) retries() int {
+	if c.Retries == nil {
+		return 3
+	}
+	return *c.Retries
+}
+
 // Driver is the rest: the keys that only stores of its type have, by their yaml
 // tags, with their defaults.
 type Driver interface {
@@ -80,6 +88,7 @@ type kind struct {
 var kinds = map[string]kind{
 	"file": {schemes: []string{"file", "filesystem"}, keys: func() Driver { return &File{} }},
 	"http": {schemes: []string{"http", "https"}, keys: func() Driver { return &Web{} }, many: true},
+	"s3":   {schemes: []string{"s3", "s3+http", "s3+https"}, keys: func() Driver { return newS3() }},
 }
 
 // Schemes are those of the location URLs of a type.
@@ -160,15 +169,11 @@ func Open(ctx context.Context, id string, c Config) (backends.Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("stores.%s: %w", id, err)
 	}
-	retries := 3
-	if c.Retries != nil {
-		retries = *c.Retries
-	}
 	// Every try is counted by the breaker, and one place among the streams is held
 	// through all tries.
 	if !kinds[c.Type].many {
 		s = backends.Breaker(s, backends.Breaking{Change: c.Away})
 	}
-	s = backends.Retry(s, backends.Retries{Max: retries})
+	s = backends.Retry(s, backends.Retries{Max: c.retries()})
 	return backends.Limit(s, backends.Limits{Rate: int64(c.RateLimit), Streams: c.MaxStreams}), nil
 }

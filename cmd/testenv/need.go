@@ -52,7 +52,11 @@ func find(bin string) (string, error) {
 	if err == nil {
 		return path, nil
 	}
-	for _, dir := range []string{"/usr/sbin/", "/usr/local/sbin/", "/sbin/"} {
+	dirs := []string{"/usr/sbin/", "/usr/local/sbin/", "/sbin/"}
+	if cache, err := os.UserCacheDir(); err == nil { // what .ci/deps has built
+		dirs = append(dirs, cache+"/glimpse-servers/")
+	}
+	for _, dir := range dirs {
 		if p, err := exec.LookPath(dir + bin); err == nil {
 			return p, nil
 		}
