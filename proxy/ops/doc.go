@@ -17,8 +17,9 @@
 // one for an object that is not there. That breaks no known client: services
 // name what they made, and users what is theirs. It is no proof against other
 // spellings of the same place: show_multiple_locations stays for deployments
-// that trust their users. What web servers hold is anybody's. A removed location's bytes go with
-// it, where no other image names them.
+// that trust their users. What web servers hold is anybody's. A removed
+// location's bytes go with it, where no other image names them; if the store
+// refuses that, the log tells.
 //
 // Background hashing (hasher.go, hashimage.go): the queue is the registry's, and
 // the wish is noted before the write that makes it necessary. Bytes are read
@@ -26,7 +27,9 @@
 // that waits for the proof becomes active by it, or is queued again without its
 // location, whose bytes stay where they are; an image that is active already is
 // refused from then on. A store that is away is tried five times within a
-// minute; then an active image stays without hashes.
+// minute; then an active image stays without hashes. So does one whose location
+// came by PATCH without a claim, as in Glance: it costs one request until it is
+// read.
 //
 // What may be lost: the bytes of an upload that was not acknowledged; after a
 // crash they stay until the reaper comes by. What was learned of an image whose
