@@ -484,6 +484,7 @@ func TestALocationThatIsGoneMeanwhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	withdraw()
+	p.known.forget(light.ID)
 	if s, err := p.OpenRange(t.Context(), d.t.object, 0, -1); err == nil {
 		s.Close()
 		t.Error("bytes that were never hashed are given as those of a content key")
@@ -500,6 +501,31 @@ func TestALocationThatIsGoneMeanwhile(t *testing.T) {
 	var out bytes.Buffer
 	if _, err := b.WriteTo(&out); err != nil || !bytes.Equal(out.Bytes(), data) {
 		t.Errorf("%d bytes, %v", out.Len(), err)
+	}
+}
+
+// A copy in a heavier store that nobody has hashed is read first, and proved by
+// the manifest of the one that was uploaded.
+func TestACopyIsProvedByTheManifestOfAnother(t *testing.T) {
+	data := backendtest.Bytes(1000)
+	p := newPair(t, func(c *Config) { c.DefaultStore = "light" })
+	m, err := p.upload(p.queued(nil), bytes.NewReader(data), -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for size, content := range map[int]bool{1000: true, 999: false} {
+		p.heavy.Replace(m.ID, data[:size])
+		with, err := p.reg.Update(t.Context(), m.ID, func(m *image.Image) error {
+			m.Locations = append(m.Locations[:1:1], place("heavy", m.ID))
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := p.Data(t.Context(), with)
+		if err != nil || d.t.object.Key.Content() != true || (d.t.store.ID == "heavy") != content {
+			t.Errorf("%d bytes: %s from %s, %v", size, d.t.object.Key, d.t.store.ID, err)
+		}
 	}
 }
 

@@ -81,7 +81,7 @@ func (s *Service) lookUp(ctx context.Context, m image.Image, l image.Location) (
 	if err != nil {
 		return target{}, err
 	}
-	c, hashed, err := s.cfg.Registry.Content(ctx, l.ID)
+	c, hashed, err := s.contentOf(ctx, m, l, pin.Size)
 	if err != nil {
 		return target{}, err
 	}
@@ -96,6 +96,25 @@ func (s *Service) lookUp(ctx context.Context, m image.Image, l image.Location) (
 	}
 	s.known.put(l.ID, t)
 	return t, nil
+}
+
+// contentOf finds what the bytes at a location should be, by the hash of these or
+// of those at another location of the image: its copies are all the same, and
+// what does not fit the manifest is not served. So a copy that nobody has hashed
+// is proved as it is read, and may take the place of another in the middle.
+func (s *Service) contentOf(ctx context.Context, m image.Image, l image.Location, size int64) (registry.Content, bool, error) {
+	c, hashed, err := s.cfg.Registry.Content(ctx, l.ID)
+	for _, o := range m.Locations {
+		if hashed || err != nil {
+			break
+		}
+		if o.ID == l.ID || !readable(o) {
+			continue
+		}
+		c, hashed, err = s.cfg.Registry.Content(ctx, o.ID)
+		hashed = hashed && c.Size == size
+	}
+	return c, hashed, err
 }
 
 // pin returns what was found at the first contact with a location's bytes, and
