@@ -85,10 +85,23 @@ var small = chunk.Geometry{Chunk: 64 << 10, Extent: 2}
 
 func newNode(t *testing.T, change func(*Config)) *node {
 	t.Helper()
+	return newNodeOn(t, nil, change)
+}
+
+func rules(t *testing.T, overrides map[string]string) *policy.Engine {
+	t.Helper()
+	e, err := policy.New(policy.Defaults(), overrides)
+	must(t, err)
+	return e
+}
+
+// newNodeOn is a node with further stores behind the default one.
+func newNodeOn(t *testing.T, more []ops.Store, change func(*Config)) *node {
+	t.Helper()
 	n := &node{t: t, reg: memstore.New(time.Minute), store: mem.New("m"), gate: &gatedSource{}}
 	f := &front{}
 	svc, err := ops.New(ops.Config{
-		Registry: n.reg, Stores: []ops.Store{{ID: "main", Type: "mem", Description: "first", Backend: n.store, MemoryOnly: true}}, DefaultStore: "main",
+		Registry: n.reg, Stores: append([]ops.Store{{ID: "main", Type: "mem", Description: "first", Schemes: []string{"mem"}, Backend: n.store, MemoryOnly: true}}, more...), DefaultStore: "main",
 		Cache: f, Secret: []byte("s"), Share: "verified", Geometry: small, Limits: image.DefaultLimits(), HashAlgo: "sha512", RequireFormatMatch: true,
 	})
 	must(t, err)
@@ -96,10 +109,8 @@ func newNode(t *testing.T, change func(*Config)) *node {
 	must(t, err)
 	n.gate.Source = svc
 	f.Store, f.client = cache, cache.Level("client", cache.Level("zone", cache.Level("home", n.gate)))
-	rules, err := policy.New(policy.Defaults(), nil)
-	must(t, err)
 	c := Config{
-		Images: n.reg, Members: n.reg, Ops: svc, Auth: byToken{}, Policy: rules, LimitParamDefault: 25, APILimitMax: 1000, Limits: image.DefaultLimits(),
+		Images: n.reg, Members: n.reg, Ops: svc, Auth: byToken{}, Policy: rules(t, nil), LimitParamDefault: 25, APILimitMax: 1000, Limits: image.DefaultLimits(),
 		MaxConnections: 1000, HeaderTimeout: 2 * time.Second, StallTimeout: 2 * time.Second, MinRate: 1024,
 	}
 	if change != nil {
