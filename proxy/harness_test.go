@@ -86,7 +86,14 @@ var small = chunk.Geometry{Chunk: 64 << 10, Extent: 2}
 
 func newNode(t *testing.T, change func(*Config)) *node { return newNodeOn(t, nil, change) }
 
-// newNodeOn has further stores.
+func rules(t *testing.T, overrides map[string]string) *policy.Engine {
+	t.Helper()
+	e, err := policy.New(policy.Defaults(), overrides)
+	must(t, err)
+	return e
+}
+
+// newNodeOn is a node with further stores behind the default one.
 func newNodeOn(t *testing.T, more []ops.Store, change func(*Config)) *node {
 	t.Helper()
 	n := &node{t: t, reg: memstore.New(time.Minute), store: mem.New("m"), gate: &gatedSource{}}
@@ -102,10 +109,8 @@ func newNodeOn(t *testing.T, more []ops.Store, change func(*Config)) *node {
 	must(t, err)
 	n.gate.Source = svc
 	f.Store, f.client = cache, cache.Level("client", cache.Level("zone", cache.Level("home", n.gate)))
-	rules, err := policy.New(policy.Defaults(), nil)
-	must(t, err)
 	c := Config{
-		Images: n.reg, Members: n.reg, Ops: svc, Auth: byToken{}, Policy: rules, LimitParamDefault: 25, APILimitMax: 1000, Limits: image.DefaultLimits(), HashAlgo: "sha512",
+		Images: n.reg, Members: n.reg, Ops: svc, Auth: byToken{}, Policy: rules(t, nil), LimitParamDefault: 25, APILimitMax: 1000, Limits: image.DefaultLimits(), HashAlgo: "sha512",
 		MaxConnections: 1000, HeaderTimeout: 2 * time.Second, StallTimeout: 2 * time.Second, MinRate: 1024,
 	}
 	if change != nil {
