@@ -33,6 +33,8 @@ type retried struct {
 	r Retries
 }
 
+func (s retried) Unwrap() Store { return s.Store }
+
 // try runs fn until it ends with something else than ErrUnavailable.
 func try[T any](ctx context.Context, r Retries, fn func() (T, error)) (T, error) {
 	b := backoff.NewExponentialBackOff()

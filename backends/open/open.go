@@ -70,10 +70,11 @@ type kind struct {
 	keys    func() Driver
 }
 
-// kinds is the table of types. A build with more drivers adds its own.
+// kinds is the table of types.
 var kinds = map[string]kind{
 	"file": {[]string{"file", "filesystem"}, func() Driver { return &File{} }},
 	"http": {[]string{"http", "https"}, func() Driver { return &Web{} }},
+	"rbd":  {[]string{"rbd"}, func() Driver { return &RBD{} }},
 }
 
 // Schemes are those of the location URLs of a type.

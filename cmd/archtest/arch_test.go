@@ -36,7 +36,7 @@ var allowed = map[string][]string{
 	"cachestore/vfs":         {},
 	"cachestore/vfs/faultfs": {"cachestore/vfs"},
 	"backends":               {"cachestore/chunk"},
-	"backends/open":          {"backends", "backends/file", "backends/web"},
+	"backends/open":          {"backends", "backends/file", "backends/rbd", "backends/web"},
 	"backends/...":           {"backends", "cachestore/chunk"},
 }
 
