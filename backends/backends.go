@@ -58,6 +58,7 @@ type Caps struct {
 	Validators  bool  // Stat gives a validator and Open checks it
 	NoReplace   bool  // Commit can't replace an object that is there
 	Pending     bool  // half-done uploads can be listed
+	InUse       bool  // Delete can refuse with ErrInUse, and the store is Users
 	PartSize    int64 // its Writers are PartWriters whose first part has so many bytes; 0: they are not
 }
 

@@ -56,6 +56,8 @@ type broken struct {
 	cb *gobreaker.TwoStepCircuitBreaker[struct{}]
 }
 
+func (b broken) Unwrap() Store { return b.Store }
+
 // guarded runs a call unless the store is away.
 func guarded[T any](b broken, fn func() (T, error)) (T, error) {
 	done, err := b.cb.Allow()

@@ -40,6 +40,8 @@ type limited struct {
 	streams *semaphore.Weighted
 }
 
+func (s limited) Unwrap() Store { return s.Store }
+
 func (s limited) Open(ctx context.Context, at Locator, validator string, off, n int64) (io.ReadCloser, error) {
 	if s.streams != nil {
 		if err := s.streams.Acquire(ctx, 1); err != nil {

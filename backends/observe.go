@@ -37,6 +37,8 @@ type observed struct {
 	o Observer
 }
 
+func (s observed) Unwrap() Store { return s.Store }
+
 func (s observed) Open(ctx context.Context, at Locator, validator string, off, n int64) (io.ReadCloser, error) {
 	r, err := s.Store.Open(ctx, at, validator, off, n)
 	if err != nil {

@@ -33,6 +33,8 @@ type retried struct {
 	r Retries
 }
 
+func (s retried) Unwrap() Store { return s.Store }
+
 // longestWait is how long a store that said when to come back is waited for at the
 // most: whoever waits for the answer has clients of its own.
 const longestWait = 30 * time.Second

@@ -84,11 +84,12 @@ type kind struct {
 	many bool
 }
 
-// kinds is the table of types. A build with more drivers adds its own.
+// kinds is the table of types.
 var kinds = map[string]kind{
 	"file": {schemes: []string{"file", "filesystem"}, keys: func() Driver { return &File{} }},
 	"http": {schemes: []string{"http", "https"}, keys: func() Driver { return &Web{} }, many: true},
 	"s3":   {schemes: []string{"s3", "s3+http", "s3+https"}, keys: func() Driver { return newS3() }},
+	"rbd":  {schemes: []string{"rbd"}, keys: func() Driver { return &RBD{} }},
 }
 
 // Schemes are those of the location URLs of a type.

@@ -206,7 +206,7 @@ func openStores(ctx context.Context, n *node, m *metrics) ([]ops.Store, error) {
 		n.onClose(func(context.Context) error { return b.Close() })
 		stores = append(stores, ops.Store{
 			ID: id, Type: oc.Type, Description: oc.Description, Weight: oc.Weight, ReadOnly: oc.ReadOnly || b.Caps().ReadOnly,
-			MemoryOnly: oc.Cache == "off" || oc.Cache != "on" && oc.Unshared(), Unshared: oc.Unshared(),
+			MemoryOnly: oc.Cache == "off" || oc.Cache != "on" && uncached(n.config, oc), Unshared: oc.Unshared(),
 			Schemes: open.Schemes(oc.Type), Prefixes: prefixes(oc.Driver), Properties: oc.Driver.Properties(), Backend: backends.Observe(b, m.observeStore(id)),
 		})
 	}
@@ -220,6 +220,12 @@ func prefixes(d open.Driver) []string {
 		return p.Prefixes()
 	}
 	return nil
+}
+
+// uncached says that a store's images are not worth room on disk unless its
+// configuration asks for it: they lie here already, or hosts clone them in Ceph.
+func uncached(c config.Config, oc open.Config) bool {
+	return oc.Unshared() || oc.Type == "rbd" && c.API.ShowImageDirectURL
 }
 
 func openCache(ctx context.Context, c config.Config, g chunk.Geometry, svc *ops.Service, log *slog.Logger) (*cachestore.Store, error) {

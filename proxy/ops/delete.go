@@ -12,8 +12,16 @@ import (
 // Delete removes the record, then the bytes. The caller has checked who may. An
 // upload under way finds its image gone and cleans up after itself. Bytes that
 // can't be removed now are found by the reaper where an upload of ours made them;
-// of others the log tells.
+// of others the log tells: so of those that came into use, as the parent of a
+// volume, after they were asked about.
 func (s *Service) Delete(ctx context.Context, m image.Image) error {
+	if !m.Protected {
+		for _, l := range m.Locations {
+			if err := s.unused(ctx, m, l); err != nil {
+				return err
+			}
+		}
+	}
 	gone, err := s.cfg.Registry.Update(ctx, m.ID, func(m *image.Image) error {
 		if m.Protected {
 			return image.Errorf(image.Forbidden, "Image %s is protected and cannot be deleted.", m.ID)
@@ -27,6 +35,24 @@ func (s *Service) Delete(ctx context.Context, m image.Image) error {
 	defer cancel()
 	for _, l := range gone.Locations {
 		s.forget(after, gone, l)
+	}
+	return nil
+}
+
+// unused refuses where the store would not remove what a location names. Where
+// the store is away that can't be known; any other trouble with the location is no
+// reason to keep the image.
+func (s *Service) unused(ctx context.Context, m image.Image, l image.Location) error {
+	st := s.storeOf(l)
+	if st == nil || st.ReadOnly || !st.Backend.Caps().InUse {
+		return nil
+	}
+	used, err := backends.InUse(ctx, st.Backend, backends.Locator(l.URL.Reveal()))
+	switch {
+	case used:
+		return image.Errorf(image.Conflict, "Image %s could not be deleted because it is in use: its store has something that was made from it.", m.ID)
+	case errors.Is(err, backends.ErrUnavailable), ctx.Err() != nil:
+		return unavailable(err)
 	}
 	return nil
 }
