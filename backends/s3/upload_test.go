@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -32,7 +34,7 @@ func between(t *testing.T, c Config, fault func(w http.ResponseWriter, r *http.R
 	}
 	real := httputil.NewSingleHostReverseProxy(u)
 	transport := &http.Transport{}
-	real.Transport = transport
+	real.Transport, real.ErrorLog = transport, log.New(io.Discard, "", 0)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !fault(w, r, real) {
 			real.ServeHTTP(w, r)
