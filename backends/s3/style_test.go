@@ -13,7 +13,7 @@ func TestStyles(t *testing.T) {
 	var asked string
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked = r.Host + r.URL.Path
-		answer(200, nil)(w, r)
+		answer(200, nil, "Content-Length", "0")(w, r)
 	}))
 	t.Cleanup(srv.Close)
 	for _, c := range []struct {

@@ -68,6 +68,7 @@ osd crush chooseleaf type = 0
 mon allow pool size one = true
 mon allow pool delete = true
 mon max pg per osd = 1000
+paxos propose interval = 0.05
 rbd default features = 61
 [mon]
 mon data = %[1]s/mon
