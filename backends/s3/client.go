@@ -52,23 +52,20 @@ func transport(c Config) (*http.Transport, error) {
 
 // newClient sets every option that the SDK would else take from the environment.
 // Its own retries are off: a Store's callers try again, and a Writer does itself.
-func newClient(c Config, t *http.Transport, pathStyle, amazon bool) *s3.Client {
+func (s *Store) newClient(access, secret string) *s3.Client {
 	o := s3.Options{
-		BaseEndpoint: aws.String(c.Endpoint), Region: c.Region, UsePathStyle: pathStyle,
-		Credentials: credentials.NewStaticCredentialsProvider(c.AccessKey.Reveal(), c.SecretKey.Reveal(), ""),
+		BaseEndpoint: &s.c.Endpoint, Region: s.c.Region, UsePathStyle: !s.virtual,
+		Credentials: credentials.NewStaticCredentialsProvider(access, secret, ""),
 		Retryer:     aws.NopRetryer{}, RetryMaxAttempts: 1,
 		RequestChecksumCalculation:                aws.RequestChecksumCalculationWhenRequired,
 		ResponseChecksumValidation:                aws.ResponseChecksumValidationWhenRequired,
 		DisableLogOutputChecksumValidationSkipped: true,
 		HTTPClient: &http.Client{
-			Transport:     bounded{t},
+			Transport:     bounded{s.transport},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}
-	if o.Region == "" {
-		o.Region = "us-east-1"
-	}
-	if amazon {
+	if s.checksums {
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenSupported
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenSupported
 	}

@@ -7,7 +7,6 @@ import (
 
 	"glimpse/backends"
 
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
@@ -98,7 +97,7 @@ func readable(cred string) bool {
 // object is what a location means to this store.
 type object struct {
 	bucket, key string
-	as          func(*s3.Options) // whose credentials
+	client      *s3.Client // with the credentials that may open it
 }
 
 // resolve reads a location and decides whose credentials may open it. The
@@ -108,14 +107,14 @@ func (s *Store) resolve(at backends.Locator) (object, error) {
 	if !ok || !sameHost(l.host, s.host, s.https) {
 		return object{}, errLocator
 	}
-	o := object{bucket: l.bucket, key: l.key, as: func(*s3.Options) {}}
-	if l.access == "" {
-		if l.bucket != s.c.Bucket {
-			return object{}, errBucket
-		}
-		return o, nil
+	o := object{bucket: l.bucket, key: l.key, client: s.client}
+	switch {
+	case l.access == "" && l.bucket != s.c.Bucket:
+		return object{}, errBucket
+	case l.access != "" && (l.access != s.c.AccessKey.Reveal() || l.secret != s.c.SecretKey.Reveal()):
+		// A client of its own: the SDK's signer keeps keys by the name of the access
+		// key alone, and would use the store's secret for who knows only that name.
+		o.client = s.newClient(l.access, l.secret)
 	}
-	p := credentials.NewStaticCredentialsProvider(l.access, l.secret, "")
-	o.as = func(opts *s3.Options) { opts.Credentials = p }
 	return o, nil
 }

@@ -65,7 +65,7 @@ func (s *Store) begin(ctx context.Context, key string) (*upload, error) {
 func (s *Store) createBucket(ctx context.Context) error {
 	in := &s3.CreateBucketInput{Bucket: &s.c.Bucket}
 	// Amazon alone wants to be told where, and nothing for its first region.
-	if s.checksums && s.c.Region != "" && s.c.Region != "us-east-1" {
+	if s.checksums && s.c.Region != "us-east-1" {
 		in.CreateBucketConfiguration = &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraint(s.c.Region)}
 	}
 	return s.again(ctx, func() error {
@@ -197,7 +197,7 @@ func (u *upload) empty(ctx context.Context) error {
 
 // own is the object of a key in the store's bucket.
 func (s *Store) own(key string) object {
-	return object{bucket: s.c.Bucket, key: key, as: func(*s3.Options) {}}
+	return object{bucket: s.c.Bucket, key: key, client: s.client}
 }
 
 // abort ends an upload, and returns errGone where there was none. Parts that the

@@ -101,7 +101,7 @@ func (s *Store) Open(ctx context.Context, at backends.Locator, validator string,
 func (s *Store) get(ctx context.Context, cancel context.CancelCauseFunc, in *s3.GetObjectInput, o object) (*s3.GetObjectOutput, error) {
 	silent := time.AfterFunc(s.c.Timeout, func() { cancel(httpread.ErrStalled) })
 	defer silent.Stop()
-	out, err := s.client.GetObject(wantsObject(ctx), in, o.as)
+	out, err := o.client.GetObject(wantsObject(ctx), in)
 	if err = translate(ctx, err); errors.Is(err, errMet) {
 		err = fmt.Errorf("s3: %w", backends.ErrChanged)
 	}

@@ -55,6 +55,7 @@ type Store struct {
 	c         Config
 	host      string // of locations
 	https     bool
+	virtual   bool
 	noReplace bool
 	checksums bool // parts carry CRC32
 	client    *s3.Client
@@ -88,6 +89,9 @@ func open(c Config, u *url.URL, amazon bool) (*Store, error) {
 	if c.Timeout <= 0 {
 		c.Timeout = defaultTimeout
 	}
+	if c.Region == "" {
+		c.Region = "us-east-1"
+	}
 	if c.PartSize == 0 {
 		c.PartSize = DefaultPart
 	}
@@ -95,8 +99,8 @@ func open(c Config, u *url.URL, amazon bool) (*Store, error) {
 		return nil, fmt.Errorf("s3: part_size: %d bytes are not between 5 MiB and 1 GiB", c.PartSize)
 	}
 	s := &Store{c: c, host: hostOf(u), https: u.Scheme == "https", checksums: amazon}
-	virtual, err := choose(c.URLFormat, amazon, Virtual, Path)
-	if err != nil {
+	var err error
+	if s.virtual, err = choose(c.URLFormat, amazon, Virtual, Path); err != nil {
 		return nil, fmt.Errorf("s3: url_format: %w", err)
 	}
 	if s.noReplace, err = choose(c.ConditionalWrites, amazon, On, Off); err != nil {
@@ -105,7 +109,7 @@ func open(c Config, u *url.URL, amazon bool) (*Store, error) {
 	if s.transport, err = transport(c); err != nil {
 		return nil, err
 	}
-	s.client = newClient(c, s.transport, !virtual, amazon)
+	s.client = s.newClient(c.AccessKey.Reveal(), c.SecretKey.Reveal())
 	return s, nil
 }
 
@@ -153,13 +157,13 @@ func (s *Store) stat(ctx context.Context, o object) (backends.Info, error) {
 }
 
 func (s *Store) head(ctx context.Context, o object) (*s3.HeadObjectOutput, error) {
-	return call(ctx, s, s.c.Timeout, s.client.HeadObject, &s3.HeadObjectInput{Bucket: &o.bucket, Key: &o.key}, o.as)
+	return call(ctx, s, s.c.Timeout, o.client.HeadObject, &s3.HeadObjectInput{Bucket: &o.bucket, Key: &o.key})
 }
 
 // missing tells a bucket that is missing from an object that is: the answer to a
 // HEAD has no body to say which.
 func (s *Store) missing(ctx context.Context, o object, notFound error) error {
-	_, err := call(ctx, s, s.c.Timeout, s.client.HeadBucket, &s3.HeadBucketInput{Bucket: &o.bucket}, o.as)
+	_, err := call(ctx, s, s.c.Timeout, o.client.HeadBucket, &s3.HeadBucketInput{Bucket: &o.bucket})
 	if errors.Is(err, backends.ErrNotFound) {
 		return errNoBucket
 	}
@@ -179,7 +183,7 @@ func (s *Store) Delete(ctx context.Context, at backends.Locator) error {
 	if _, err := s.stat(ctx, o); err != nil {
 		return err
 	}
-	_, err = call(ctx, s, s.c.Timeout, s.client.DeleteObject, &s3.DeleteObjectInput{Bucket: &o.bucket, Key: &o.key}, o.as)
+	_, err = call(ctx, s, s.c.Timeout, o.client.DeleteObject, &s3.DeleteObjectInput{Bucket: &o.bucket, Key: &o.key})
 	return err
 }
 

@@ -152,4 +152,14 @@ var defences = []defence{
 		old: "if db.urls.open(text) == url {", off: "if text == url.Reveal() {",
 		pkg: "registry/sqlstore", test: "TestURLsAreStoredEncrypted",
 	},
+	{
+		name: "locations with their own keys", file: "backends/s3/locator.go",
+		old: "o.client = s.newClient(l.access, l.secret)", off: "o.client = s.client",
+		pkg: "backends/s3", test: "TestCredentialsOfALocation",
+	},
+	{
+		name: "an abort that aborts", file: "backends/s3/multipart.go",
+		old: "if err != nil || !left {", off: "if err != nil || !left || true {",
+		pkg: "backends/s3", test: "TestAnAbortReallyAborts",
+	},
 }
