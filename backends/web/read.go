@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"glimpse/backends"
+	"glimpse/backends/httpread"
 )
 
 // Open reads a range. From a server without ranges it reads all that comes
@@ -34,11 +35,16 @@ func (s *Store) Open(ctx context.Context, at backends.Locator, validator string,
 		cancel(nil)
 		return nil, err
 	}
-	r := &reader{s: s, at: at, validator: validator, left: n, body: newWatched(ctx, cancel, resp.Body, s.timeout)}
-	if err := r.begin(resp, off); err != nil {
-		return nil, errors.Join(err, r.Close())
+	body := httpread.Watch(ctx, cancel, resp.Body, s.timeout, translate)
+	if err := begin(resp, body, validator, off); err != nil {
+		return nil, errors.Join(err, body.Close())
 	}
-	return r, nil
+	return httpread.Check("http", body, n, func() error {
+		if validator == "" {
+			return nil
+		}
+		return s.same(ctx, at, validator)
+	}), nil
 }
 
 // same fails where the object is another version than the validator's.
@@ -50,19 +56,9 @@ func (s *Store) same(ctx context.Context, at backends.Locator, validator string)
 	return err
 }
 
-// reader is one answer's body.
-type reader struct {
-	s         *Store
-	at        backends.Locator
-	validator string
-	body      *watched
-	left      int64 // -1: to the end
-	ended     error
-}
-
 // begin checks that the answer is the range, from the version asked for, and
-// drops what a server without ranges sends before off.
-func (r *reader) begin(resp *http.Response, off int64) error {
+// drops from its body what a server without ranges sends before off.
+func begin(resp *http.Response, body io.Reader, validator string, off int64) error {
 	size, first := resp.ContentLength, int64(0)
 	switch resp.StatusCode {
 	case http.StatusOK:
@@ -77,59 +73,12 @@ func (r *reader) begin(resp *http.Response, off int64) error {
 	default:
 		return statusError(resp)
 	}
-	if v := versionOf(resp, size).String(); r.validator != "" && v != r.validator {
+	if v := versionOf(resp, size).String(); validator != "" && v != validator {
 		return fmt.Errorf("http: %w", backends.ErrChanged)
 	}
-	if _, err := io.CopyN(io.Discard, r.body, off-first); err != nil {
-		return short(err)
-	}
-	return nil
-}
-
-func short(err error) error {
+	_, err := io.CopyN(io.Discard, body, off-first)
 	if errors.Is(err, io.EOF) {
 		return fmt.Errorf("http: %w", io.ErrUnexpectedEOF)
 	}
 	return err
 }
-
-// Read checks before it gives the last bytes that the object is still the same: a
-// server that reads from a file sends the bytes that are there when their turn
-// comes. Callers who know how much there is never ask for the end itself.
-func (r *reader) Read(p []byte) (int, error) {
-	if r.ended != nil || len(p) == 0 {
-		return 0, r.ended
-	}
-	if r.left > 0 && int64(len(p)) > r.left {
-		p = p[:r.left]
-	}
-	n, err := r.body.Read(p)
-	if r.left > 0 {
-		r.left -= int64(n)
-	}
-	switch {
-	case r.left == 0 || r.left < 0 && errors.Is(err, io.EOF):
-		r.ended = io.EOF
-		if serr := r.unchanged(); serr != nil {
-			r.ended = serr
-			return 0, serr
-		}
-		if n > 0 {
-			return n, nil
-		}
-		return 0, io.EOF
-	case err != nil:
-		r.ended = short(err)
-	}
-	return n, r.ended
-}
-
-func (r *reader) unchanged() error {
-	if r.validator == "" {
-		return nil
-	}
-	return r.s.same(r.body.ctx, r.at, r.validator)
-}
-
-// Close ends the answer.
-func (r *reader) Close() error { return r.body.Close() }

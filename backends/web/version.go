@@ -3,10 +3,12 @@ package web
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
+
+	"glimpse/backends/httpread"
 )
 
 // version is what a server says of the object behind a URL.
@@ -56,25 +58,11 @@ func condition(validator string) (header, value string) {
 	return "", ""
 }
 
-var errRange = errors.New("http: the server sends another range than asked for")
+var errRange = fmt.Errorf("http: %w", httpread.ErrRange)
 
-// contentRange reads where a partial answer begins and how long the whole is, -1
-// if the server does not say.
 func contentRange(resp *http.Response) (first, size int64, err error) {
-	span, ok := strings.CutPrefix(resp.Header.Get("Content-Range"), "bytes ")
-	from, total, ok2 := strings.Cut(span, "/")
-	from, _, ok3 := strings.Cut(from, "-")
-	if !ok || !ok2 || !ok3 {
-		return 0, 0, errRange
+	if first, size, err = httpread.ContentRange(resp.Header.Get("Content-Range")); err != nil {
+		err = errRange
 	}
-	if first, err = strconv.ParseInt(from, 10, 64); err != nil || first < 0 {
-		return 0, 0, errRange
-	}
-	if total == "*" {
-		return first, -1, nil
-	}
-	if size, err = strconv.ParseInt(total, 10, 64); err != nil || size < 0 {
-		return 0, 0, errRange
-	}
-	return first, size, nil
+	return first, size, err
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"glimpse/backends"
+	"glimpse/backends/httpread"
 )
 
 // Config says how servers are reached.
@@ -187,7 +188,11 @@ func (s *Store) ask(ctx context.Context, method string, at backends.Locator, h h
 // translate gives an error of the client the sentinel that callers test. The URL
 // is left out: it is the locator.
 func translate(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); cause != nil {
+	cause := context.Cause(ctx)
+	if errors.Is(cause, httpread.ErrStalled) {
+		return fmt.Errorf("http: %w", cause)
+	}
+	if cause != nil {
 		return cause
 	}
 	var ue *url.Error
@@ -219,7 +224,7 @@ func statusError(resp *http.Response) error {
 	case code == http.StatusRequestedRangeNotSatisfiable:
 		return fmt.Errorf("http: %w", io.ErrUnexpectedEOF)
 	case code >= 500, code == http.StatusTooManyRequests, code == http.StatusRequestTimeout:
-		return fmt.Errorf("http: %w: status %d", backends.ErrUnavailable, code)
+		return backends.Busy(httpread.RetryAfter(resp.Header), fmt.Errorf("http: %w: status %d", backends.ErrUnavailable, code))
 	default:
 		return fmt.Errorf("http: status %d", code)
 	}

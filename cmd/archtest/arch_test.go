@@ -37,7 +37,7 @@ var allowed = map[string][]string{
 	"cachestore/vfs/faultfs": {"cachestore/vfs"},
 	"backends":               {"cachestore/chunk"},
 	"backends/open":          {"backends", "backends/file", "backends/web"},
-	"backends/...":           {"backends", "cachestore/chunk"},
+	"backends/...":           {"backends", "backends/httpread", "cachestore/chunk"},
 }
 
 // standard import the standard library only.
