@@ -2,6 +2,7 @@ package testenv
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -17,7 +19,7 @@ import (
 
 // KeystoneServer is a real Keystone with a few users: admin (password secret) in
 // project admin; demo, reader (demopw) in project demo; alt (altpw) in project
-// alt; and the service user glance (glancepw).
+// alt; and the service users glance (glancepw) and swift (swiftpw).
 type KeystoneServer struct {
 	URL string // with /v3
 
@@ -217,7 +219,7 @@ func (k *KeystoneServer) seed() (err error) {
 		}
 	}
 	for project, users := range map[string][][3]string{ // name, password, role
-		"service": {{"glance", "glancepw", "service"}},
+		"service": {{"glance", "glancepw", "service"}, {"swift", "swiftpw", "admin"}},
 		"demo":    {{"demo", "demopw", "member"}, {"reader", "demopw", "reader"}},
 		"alt":     {{"alt", "altpw", "member"}},
 	} {
@@ -259,4 +261,26 @@ func (k *KeystoneServer) SetImageEndpoint(t testing.TB, url string) {
 			}
 		})
 	}
+}
+
+// addSwift enters an object store in the catalog.
+func (k *KeystoneServer) addSwift(url string) error {
+	id, err := k.make("services", "service", object{"name": "swift", "type": "object-store"})
+	for _, i := range []string{"public", "internal", "admin"} {
+		if err == nil {
+			_, err = k.make("endpoints", "endpoint", object{"service_id": id, "interface": i, "region_id": "RegionOne", "url": url})
+		}
+	}
+	return err
+}
+
+// ApplicationCredential makes one of a user and returns its id and secret.
+func (k *KeystoneServer) ApplicationCredential(t testing.TB, user, password, project string) (id, secret string) {
+	t.Helper()
+	env := append(k.Env(user, password, project), "OS_AUTH_TYPE=password")
+	out := strings.Fields(Run(t, env, "openstack", "application", "credential", "create", "-f", "value", "-c", "id", "-c", "secret", "glimpse-"+rand.Text()))
+	if len(out) != 2 {
+		t.Fatalf("%d words of an application credential", len(out))
+	}
+	return out[0], out[1]
 }
