@@ -72,8 +72,9 @@ type kind struct {
 
 // kinds is the table of types. A build with more drivers adds its own.
 var kinds = map[string]kind{
-	"file": {[]string{"file", "filesystem"}, func() Driver { return &File{} }},
-	"http": {[]string{"http", "https"}, func() Driver { return &Web{} }},
+	"file":  {[]string{"file", "filesystem"}, func() Driver { return &File{} }},
+	"http":  {[]string{"http", "https"}, func() Driver { return &Web{} }},
+	"swift": {[]string{"swift", "swift+http", "swift+https", "swift+config"}, func() Driver { return newSwift() }},
 }
 
 // Schemes are those of the location URLs of a type.

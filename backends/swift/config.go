@@ -103,7 +103,7 @@ func Open(c Config) (*Store, error) {
 	}
 	t := &http.Transport{
 		DialContext:           dial,
-		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: c.Insecure},
+		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: c.Insecure, ClientSessionCache: tls.NewLRUClientSessionCache(16)},
 		TLSHandshakeTimeout:   connectTimeout,
 		ResponseHeaderTimeout: c.Timeout, MaxResponseHeaderBytes: maxHeader, ExpectContinueTimeout: c.Timeout,
 		DisableCompression: true, MaxIdleConnsPerHost: 16, IdleConnTimeout: time.Minute,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -69,7 +70,9 @@ func (s *Store) which(ctx context.Context, p place, err error) error {
 	if !errors.Is(err, backends.ErrNotFound) || p.storage != "" {
 		return err
 	}
-	_, cerr := s.ask(ctx, p, call{method: http.MethodHead, container: p.container})
+	// Not by HEAD, to which Swift's answer has a body, left over on the connection.
+	var page []entry
+	cerr := s.fetch(ctx, p, call{method: http.MethodGet, container: p.container, query: url.Values{"format": {"json"}, "limit": {"1"}}}, pageBytes, &page)
 	switch {
 	case errors.Is(cerr, backends.ErrNotFound):
 		return fmt.Errorf("swift: container %s does not exist: %w", p.container, backends.ErrUnavailable)

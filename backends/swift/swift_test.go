@@ -12,9 +12,13 @@ import (
 	"glimpse/backends"
 	"glimpse/backends/backendtest"
 	"glimpse/cmd/testenv"
+
+	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { testenv.Main(m) }
+func TestMain(m *testing.M) {
+	testenv.Main(m, goleak.IgnoreAnyFunction("glimpse/cmd/testenv.launch.func1"))
+} // it waits for a server's end
 
 // part is where objects are cut; those under small are not.
 const (

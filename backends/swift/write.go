@@ -65,7 +65,9 @@ func (w *writer) Write(p []byte) (int, error) {
 	return w.gather.Write(w, p)
 }
 
-func (w *writer) tooLong() error { return fmt.Errorf("swift: more than the %d bytes announced", w.size) }
+func (w *writer) tooLong() error {
+	return fmt.Errorf("swift: more than the %d bytes announced", w.size)
+}
 
 // begin makes the marker, and the container where that is wanted.
 func (w *writer) begin(ctx context.Context) error {

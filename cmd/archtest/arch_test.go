@@ -36,7 +36,7 @@ var allowed = map[string][]string{
 	"cachestore/vfs":         {},
 	"cachestore/vfs/faultfs": {"cachestore/vfs"},
 	"backends":               {"cachestore/chunk"},
-	"backends/open":          {"backends", "backends/file", "backends/web"},
+	"backends/open":          {"backends", "backends/file", "backends/swift", "backends/web"},
 	"backends/...":           {"backends", "backends/httpread", "cachestore/chunk"},
 }
 
