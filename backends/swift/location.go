@@ -3,7 +3,9 @@ package swift
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
 
 	"glimpse/backends"
@@ -116,8 +118,12 @@ func (s *Store) find(at backends.Locator) (place, error) {
 // configured for that server.
 func (s *Store) credentials(l location) (Credentials, error) {
 	cred, known := s.c.Accounts[s.c.Reference], false
-	for ref, a := range s.c.Accounts {
-		if trim(a.AuthURL) == trim(l.url()) && (!known || ref == s.c.Reference) {
+	if trim(cred.AuthURL) == trim(l.url()) {
+		known = true
+	}
+	for _, ref := range slices.Sorted(maps.Keys(s.c.Accounts)) {
+		a := s.c.Accounts[ref]
+		if trim(a.AuthURL) == trim(l.url()) && (!known || a.User == l.user && cred.User != l.user) {
 			cred, known = a, true
 		}
 	}

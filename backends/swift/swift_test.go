@@ -1,7 +1,6 @@
 package swift
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"net/http"
@@ -116,5 +115,3 @@ func names(t *testing.T, s *Store, container string) (all []string) {
 	}
 	return all
 }
-
-var _ = context.Background
