@@ -1,6 +1,7 @@
 package swift
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -12,8 +13,6 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
-
-	"bytes"
 
 	"glimpse/backends"
 	"glimpse/backends/backendtest"
@@ -231,7 +230,9 @@ func TestAManifestThatWasStoredUnheard(t *testing.T) {
 // all who find it ended.
 func TestTokensThatEnd(t *testing.T) {
 	srv := testenv.Swift(t)
-	s := made(t, config(v1(srv)))
+	c := config(v1(srv))
+	c.PartSize = 1 << 20 // Swift gives one segment a second after the first ten
+	s := made(t, c)
 	data := backendtest.Bytes(8 << 20)
 	w, err := s.Create(t.Context(), "long", -1)
 	if err != nil {

@@ -195,7 +195,7 @@ func translate(ctx context.Context, err error) error {
 		return fmt.Errorf("swift: %w", err)
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return fmt.Errorf("swift: %w", io.ErrUnexpectedEOF)
+		return fmt.Errorf("swift: %w: %w", backends.ErrUnavailable, io.ErrUnexpectedEOF)
 	}
 	var ne net.Error
 	var ce *tls.CertificateVerificationError
