@@ -47,7 +47,7 @@ type Config struct {
 	Insecure        bool                   // certificates are not checked
 	PartSize        int64                  // of the first segments of an object
 	Small           int64                  // an object with fewer bytes is held in memory and is one object, without segments
-	NoReplace       bool                   // the server heeds If-None-Match; checked at the first write
+	NoReplace       bool                   // the server heeds If-None-Match; checked at the first write. Ceph's gateway doesn't; its connections are used for one read each
 	ExpireSoon      time.Duration          // a token that is good for less is renewed
 	Timeout         time.Duration          // for an answer to begin, and for a silence in the middle; 0: 30 s
 	Tries           int                    // further ones of a request that writes, after it found the server away

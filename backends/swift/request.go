@@ -79,9 +79,9 @@ func (s *Store) sendWith(ctx context.Context, g grant, c call) (*http.Response, 
 	for k, v := range c.header {
 		r.Header.Set(k, v)
 	}
-	// Ceph's gateway sends a large object's bytes after the answer to HEAD: an image
-	// could hold what looks like the answer to the next request.
-	r.Close = c.method == http.MethodHead
+	// Ceph's gateway sends bytes of a large object beyond the end of its answer: they
+	// must not be taken for the next answer's.
+	r.Close = c.method == http.MethodHead || c.method == http.MethodGet && !s.c.NoReplace
 	r.Header.Set("X-Auth-Token", g.token)
 	r.Header.Set("User-Agent", agent)
 	if c.method == http.MethodPut {
