@@ -1,6 +1,7 @@
 package swift
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -100,4 +101,45 @@ func TestWhatACrashLeaves(t *testing.T) {
 		t.Errorf("%d objects are left, want the image and its segments", left)
 	}
 	sound(t, s, kept, data)
+}
+
+// A commit does not replace what another has committed since it began, and an
+// Abort ends no upload of a key that only begins alike.
+func TestUploadsSideBySide(t *testing.T) {
+	for name, open := range map[string]func(*testing.T) *Store{
+		"swift":   func(t *testing.T) *Store { t.Helper(); return made(t, config(v1(testenv.Swift(t)))) },
+		"radosgw": func(t *testing.T) *Store { t.Helper(); return made(t, gateway(t)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t)
+			begin := func(key string, data []byte) backends.Writer {
+				w, err := s.Create(t.Context(), key, -1)
+				if err == nil {
+					_, err = w.Write(data)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				return w
+			}
+			first, second := backendtest.Bytes(part+1), backendtest.Bytes(2*part+1)
+			a, late, alike := begin("a", first), begin("a", second), begin("a-gb", second)
+			at, err := a.Commit(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := late.Commit(t.Context()); !errors.Is(err, backends.ErrExists) {
+				t.Errorf("the second commit: %v", err)
+			}
+			if err := errors.Join(late.Cancel(), s.Abort(t.Context(), at)); err != nil {
+				t.Error(err)
+			}
+			sound(t, s, at, first)
+			other, err := alike.Commit(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			sound(t, s, other, second)
+		})
+	}
 }

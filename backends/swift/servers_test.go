@@ -39,12 +39,20 @@ func TestAnApplicationCredential(t *testing.T) {
 	quiet(t, err)
 }
 
+// gateway is for a container on Ceph's.
+func gateway(t *testing.T) Config {
+	t.Helper()
+	g := testenv.RGW(t)
+	c := config(Credentials{AuthURL: g.SwiftAuth, Version: 1, User: g.SwiftUser, Key: backends.Secret(g.SwiftKey)})
+	c.NoReplace = false
+	return c
+}
+
 // Ceph's gateway speaks Swift's API, and ignores If-None-Match.
 func TestRadosgw(t *testing.T) {
-	g := testenv.RGW(t)
+	cred := gateway(t).Accounts["ref1"]
 	c := caps
 	c.NoReplace = false
-	cred := Credentials{AuthURL: g.SwiftAuth, Version: 1, User: g.SwiftUser, Key: backends.Secret(g.SwiftKey)}
 	kit(t, cred, backendtest.Options{Caps: c}, func(c *Config) { c.NoReplace = false })
 	t.Run("a false claim is found", func(t *testing.T) {
 		w, err := made(t, config(cred)).Create(t.Context(), "k", 1)

@@ -236,6 +236,14 @@ func (w *writer) put(ctx context.Context) error {
 		c.body = [][]byte{w.small}
 		c.header["ETag"] = sum(c.body)
 	}
+	if !w.s.c.NoReplace { // the best that can be done
+		switch _, _, err := w.s.head(ctx, w.p); {
+		case err == nil:
+			return fmt.Errorf("swift: %w", backends.ErrExists)
+		case !errors.Is(err, backends.ErrNotFound):
+			return err
+		}
+	}
 	w.placed = true
 	_, err := w.s.again(ctx, w.p, c)
 	if !errors.Is(err, backends.ErrChanged) {
