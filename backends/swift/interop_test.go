@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/md5"
 	"encoding/hex"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -153,5 +154,38 @@ func TestDamagedLargeObjects(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Other tenants' images are read by their storage URL, on our own server and in
+// Glance's containers only.
+func TestMultiTenantLocations(t *testing.T) {
+	srv := testenv.Swift(t)
+	writer := made(t, config(v1(srv)))
+	base := writer.c.Container
+	writer.c.Container = base + "_id"
+	data := backendtest.Bytes(part + 1)
+	backendtest.Put(t, writer, "id", data, -1)
+	g, err := writer.own().grant(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := config(v1(srv))
+	c.Container, c.MultiTenant = base, true
+	s := store(t, c)
+	defer s.Close()
+	at := "swift+" + g.storage + "/" + base + "_id/id"
+	sound(t, s, backends.Locator(at), data)
+	for _, bad := range []string{
+		"swift+" + g.storage + "/" + base + "_other/id",
+		strings.Replace(at, "swift+http:", "swift+https:", 1),
+		strings.Replace(at, "127.0.0.1", "localhost", 1),
+	} {
+		if _, err := s.Stat(t.Context(), backends.Locator(bad)); err == nil || errors.Is(err, backends.ErrNotFound) || errors.Is(err, backends.ErrUnavailable) {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+	if _, err := writer.Stat(t.Context(), backends.Locator(at)); err == nil {
+		t.Error("a store of one tenant reads it")
 	}
 }
