@@ -86,10 +86,11 @@ type kind struct {
 
 // kinds is the table of types.
 var kinds = map[string]kind{
-	"file": {schemes: []string{"file", "filesystem"}, keys: func() Driver { return &File{} }},
-	"http": {schemes: []string{"http", "https"}, keys: func() Driver { return &Web{} }, many: true},
-	"s3":   {schemes: []string{"s3", "s3+http", "s3+https"}, keys: func() Driver { return newS3() }},
-	"rbd":  {schemes: []string{"rbd"}, keys: func() Driver { return &RBD{} }},
+	"file":  {schemes: []string{"file", "filesystem"}, keys: func() Driver { return &File{} }},
+	"http":  {schemes: []string{"http", "https"}, keys: func() Driver { return &Web{} }, many: true},
+	"s3":    {schemes: []string{"s3", "s3+http", "s3+https"}, keys: func() Driver { return newS3() }},
+	"rbd":   {schemes: []string{"rbd"}, keys: func() Driver { return &RBD{} }},
+	"swift": {schemes: []string{"swift", "swift+http", "swift+https", "swift+config"}, keys: func() Driver { return newSwift() }},
 }
 
 // Schemes are those of the location URLs of a type.
