@@ -484,6 +484,7 @@ func TestALocationThatIsGoneMeanwhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	withdraw()
+	p.known.forget(light.ID)
 	if s, err := p.OpenRange(t.Context(), d.t.object, 0, -1); err == nil {
 		s.Close()
 		t.Error("bytes that were never hashed are given as those of a content key")
@@ -500,6 +501,30 @@ func TestALocationThatIsGoneMeanwhile(t *testing.T) {
 	var out bytes.Buffer
 	if _, err := b.WriteTo(&out); err != nil || !bytes.Equal(out.Bytes(), data) {
 		t.Errorf("%d bytes, %v", out.Len(), err)
+	}
+}
+
+// A copy that was never hashed is known by what another location of the image was
+// found to hold, and proved by that manifest.
+func TestACopyIsKnownByTheContentOfTheImage(t *testing.T) {
+	data := backendtest.Bytes(1000)
+	p := newPair(t, nil)
+	m := p.twice(data, true)
+	if _, ok, err := p.reg.Content(t.Context(), m.Locations[1].ID); ok || err != nil {
+		t.Fatal("the copy was hashed", err)
+	}
+	d, err := p.Data(t.Context(), m, "light")
+	if err != nil || d.t.store.ID != "light" || !d.t.object.Key.Content() {
+		t.Fatalf("%+v %v", d.t, err)
+	}
+	p.light.err, p.light.after = backends.ErrUnavailable, 333
+	b, err := d.Open(t.Context(), 0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if _, err := b.WriteTo(&out); err != nil || !bytes.Equal(out.Bytes(), data) || p.light.fired == 0 || p.heavy.given != 667 {
+		t.Errorf("%d bytes, %v, %d faults", out.Len(), err, p.light.fired)
 	}
 }
 

@@ -23,7 +23,7 @@ type target struct {
 	location int64 // row id
 	store    *Store
 	at       backends.Locator
-	content  bool // the bytes were hashed by this service
+	content  bool // the image's bytes were hashed by this service
 }
 
 // resolve finds an image's bytes at the first of some places where they can be
@@ -81,7 +81,7 @@ func (s *Service) lookUp(ctx context.Context, m image.Image, l image.Location) (
 	if err != nil {
 		return target{}, err
 	}
-	c, hashed, err := s.cfg.Registry.Content(ctx, l.ID)
+	c, hashed, err := s.content(ctx, m, l, pin.Size)
 	if err != nil {
 		return target{}, err
 	}
@@ -96,6 +96,24 @@ func (s *Service) lookUp(ctx context.Context, m image.Image, l image.Location) (
 	}
 	s.known.put(l.ID, t)
 	return t, nil
+}
+
+// content returns what was hashed of a location's bytes, or else of another's of
+// the same image: that manifest then proves, chunk by chunk, whether these are the
+// same.
+func (s *Service) content(ctx context.Context, m image.Image, l image.Location, size int64) (c registry.Content, ok bool, err error) {
+	if c, ok, err = s.cfg.Registry.Content(ctx, l.ID); ok || err != nil {
+		return c, ok, err
+	}
+	for _, o := range m.Locations {
+		if o.ID == l.ID || !readable(o) {
+			continue
+		}
+		if c, ok, err = s.cfg.Registry.Content(ctx, o.ID); err != nil || ok && c.Size == size {
+			return c, ok, err
+		}
+	}
+	return registry.Content{}, false, nil
 }
 
 // pin returns what was found at the first contact with a location's bytes, and
