@@ -3,8 +3,10 @@ package proxy
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
+	"glimpse/backends"
 	"glimpse/backends/mem"
 	"glimpse/proxy/ops"
 	"glimpse/registry/image"
@@ -116,10 +118,20 @@ func TestACopyIsRemovedFromOneStore(t *testing.T) {
 		who, store, id string
 		want           int
 	}{
-		{member, "heavy", id, 403}, {reader, "heavy", id, 403}, {member, "heavy", foreign, 404}, {member, "cellar", id, 409},
-		{admin, "cellar", id, 409}, {admin, "main", queued, 409}, {admin, "main", only, 403}, {admin, "heavy", only, 403}, {admin, "attic", id, 404},
-		{admin, "heavy", "00000000-0000-4000-8000-000000000000", 404}, {admin, "heavy", "nope", 404},
-		{admin, "main", id, 204}, {admin, "main", id, 403}, {admin, "heavy", id, 403},
+		{member, "heavy", id, 403},
+		{reader, "heavy", id, 403},
+		{member, "heavy", foreign, 404},
+		{member, "cellar", id, 409},
+		{admin, "cellar", id, 409},
+		{admin, "main", queued, 409},
+		{admin, "main", only, 403},
+		{admin, "heavy", only, 403},
+		{admin, "attic", id, 404},
+		{admin, "heavy", "00000000-0000-4000-8000-000000000000", 404},
+		{admin, "heavy", "nope", 404},
+		{admin, "main", id, 204},
+		{admin, "main", id, 403},
+		{admin, "heavy", id, 403},
 	} {
 		if r := n.do(c.who, "DELETE", "/v2/stores/"+c.store+"/"+c.id, ""); r.code != c.want {
 			t.Errorf("%+v: %d %s", c, r.code, r.body)
@@ -137,27 +149,29 @@ func TestACopyIsRemovedFromOneStore(t *testing.T) {
 }
 
 func TestADownloadFromAPreferredStore(t *testing.T) {
-	n, heavy, _ := newStores(t, nil)
-	// The copies of an image are the same bytes. These differ, to tell where they
-	// come from, and the image is a new one each time: once read, its bytes are known.
-	id := ""
-	differing := func() {
-		id = n.created(member, "")
-		must(t, n.activate(id, "mem://m/"+id, 4))
-		n.store.Replace(id, []byte("main"))
-		n.copied(id, "heavy", heavy, []byte("heav"))
-	}
+	heavy := mem.New("heavy")
+	var reads atomic.Int64 // of the heavy store; the others are read of the default one
+	n := newNodeOn(t, []ops.Store{
+		{ID: "heavy", Type: "mem", Weight: 10, Backend: backends.Observe(heavy, backends.Observer{Opened: func() { reads.Add(1) }})},
+		{ID: "attic", Type: "mem", ReadOnly: true, Backend: mem.New("attic")},
+	}, nil)
+	var id string
 	for query, c := range map[string]struct {
-		code int
-		body string
+		code  int
+		heavy int64
 	}{
-		"": {200, "heav"}, "?prefer=": {200, "heav"}, "?prefer=main": {200, "main"}, "?prefer=main,heavy": {200, "main"}, "?prefer=heavy,main": {200, "heav"},
-		"?prefer=attic,main": {200, "main"}, "?prefer=attic": {200, "heav"}, "?prefer=cellar": {400, ""}, "?prefer=main,cellar": {400, ""}, "?prefer=,": {400, ""},
+		"": {200, 1}, "?prefer=": {200, 1}, "?prefer=main": {200, 0}, "?prefer=main,heavy": {200, 0}, "?prefer=heavy,main": {200, 1},
+		"?prefer=attic,main": {200, 0}, "?prefer=attic": {200, 1}, "?prefer=cellar": {400, 0}, "?prefer=main,cellar": {400, 0}, "?prefer=,": {400, 0},
 	} {
-		differing()
+		id = n.created(member, "")
+		data := []byte(id) // of its own: equal bytes are read once
+		must(t, n.activate(id, "mem://m/"+id, int64(len(data))))
+		n.store.Replace(id, data)
+		n.copied(id, "heavy", heavy, data)
+		reads.Store(0)
 		r := n.get(member, "/v2/images/"+id+"/file"+query)
-		if r.code != c.code || c.code == 200 && string(r.body) != c.body {
-			t.Errorf("%s: %d %s", query, r.code, r.body)
+		if r.code != c.code || c.code == 200 && string(r.body) != id || reads.Load() != c.heavy {
+			t.Errorf("%q: %d %s, %d reads of the heavy store", query, r.code, r.body, reads.Load())
 		}
 	}
 	if r := n.do(member, "HEAD", "/v2/images/"+id+"/file?prefer=cellar", ""); r.code != 400 {

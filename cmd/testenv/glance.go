@@ -11,10 +11,11 @@ import (
 )
 
 // GlanceServer is a real glance-api without authentication: every caller is an
-// admin.
+// admin. Its stores are main, spare and the read-only web.
 type GlanceServer struct {
-	Addr string
-	p    *process
+	Addr  string
+	Spare string // the folder of its second store
+	p     *process
 }
 
 // URL is an address of its Image API.
@@ -36,13 +37,17 @@ bind_host = 127.0.0.1
 bind_port = %[2]s
 workers = 1
 log_file = %[1]s/api.log
-enabled_backends = main:file
+enabled_backends = main:file,spare:file,web:http
 enforce_secure_rbac = false
 lock_path = %[1]s
 [glance_store]
 default_backend = main
 [main]
 filesystem_store_datadir = %[3]s
+store_description = first
+[spare]
+filesystem_store_datadir = %[1]s/spare
+[web]
 [os_glance_staging_store]
 filesystem_store_datadir = %[1]s/staging
 [os_glance_tasks_store]
@@ -54,18 +59,27 @@ config_file = /etc/glance/glance-api-paste.ini
 [oslo_policy]
 enforce_new_defaults = false
 enforce_scope = false
+policy_file = %[1]s/policy.yaml
+`
+
+// glanceRules let its callers, admins without any role, see what a role is needed
+// for.
+const glanceRules = `"stores_info_detail": ""
 `
 
 // glanceConfig writes a configuration over the database that MariaDB gave, and a
-// folder for the store "main".
+// folder for the store "main". A second one, spare, is its own.
 func glanceConfig(t testing.TB, dsn, folder string) (conf, addr, dir string) {
 	t.Helper()
 	Need(t, "glance-api", "glance-manage")
 	dir = t.TempDir()
-	for _, d := range []string{"staging", "tasks"} {
+	for _, d := range []string{"staging", "tasks", "spare"} {
 		if err := os.Mkdir(filepath.Join(dir, d), 0o755); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "policy.yaml"), []byte(glanceRules), 0o600); err != nil {
+		t.Fatal(err)
 	}
 	addr = address(t)
 	conf = filepath.Join(dir, "glance-api.conf")
@@ -97,7 +111,7 @@ func Glance(t testing.TB, dsn, folder string, further ...string) *GlanceServer {
 		args = append(args, "--config-file", more)
 	}
 	p, err := launch(filepath.Join(dir, "log"), nil, "/usr/bin/python3", args...)
-	g := &GlanceServer{Addr: addr, p: p}
+	g := &GlanceServer{Addr: addr, Spare: filepath.Join(dir, "spare"), p: p}
 	if err == nil {
 		t.Cleanup(g.Stop)
 		err = p.answers(g.URL("/versions"), time.Minute)

@@ -6,7 +6,10 @@
 // have it, and whatever fails before leaves the image queued and no byte behind;
 // a cache key is made of a hash only where this service computed that hash
 // itself; an origin read carries the validator that was pinned, and the key that
-// the cache asks under is computed again and compared. Location URLs reach
+// the cache asks under is computed again and compared. An image's bytes are read
+// from another of its locations where one can't be had: at the opening always, in
+// the middle of a stream only where a manifest proves each chunk. A copy is removed
+// from a store only while another one is there. Location URLs reach
 // neither logs nor errors.
 //
 // Locations that callers name (locate.go): no scheme that leads into this node,

@@ -23,7 +23,7 @@ type target struct {
 	location int64 // row id
 	store    *Store
 	at       backends.Locator
-	content  bool // the bytes were hashed by this service
+	content  bool // the image's bytes were hashed by this service
 }
 
 // resolve finds an image's bytes at the first of some places where they can be
@@ -81,7 +81,7 @@ func (s *Service) lookUp(ctx context.Context, m image.Image, l image.Location) (
 	if err != nil {
 		return target{}, err
 	}
-	c, hashed, err := s.contentOf(ctx, m, l, pin.Size)
+	c, hashed, err := s.content(ctx, m, l, pin.Size)
 	if err != nil {
 		return target{}, err
 	}
@@ -98,23 +98,22 @@ func (s *Service) lookUp(ctx context.Context, m image.Image, l image.Location) (
 	return t, nil
 }
 
-// contentOf finds what the bytes at a location should be, by the hash of these or
-// of those at another location of the image: its copies are all the same, and
-// what does not fit the manifest is not served. So a copy that nobody has hashed
-// is proved as it is read, and may take the place of another in the middle.
-func (s *Service) contentOf(ctx context.Context, m image.Image, l image.Location, size int64) (registry.Content, bool, error) {
-	c, hashed, err := s.cfg.Registry.Content(ctx, l.ID)
+// content returns what was hashed of a location's bytes, or else of another's of
+// the same image: that manifest then proves, chunk by chunk, whether these are the
+// same.
+func (s *Service) content(ctx context.Context, m image.Image, l image.Location, size int64) (c registry.Content, ok bool, err error) {
+	if c, ok, err = s.cfg.Registry.Content(ctx, l.ID); ok || err != nil {
+		return c, ok, err
+	}
 	for _, o := range m.Locations {
-		if hashed || err != nil {
-			break
-		}
 		if o.ID == l.ID || !readable(o) {
 			continue
 		}
-		c, hashed, err = s.cfg.Registry.Content(ctx, o.ID)
-		hashed = hashed && c.Size == size
+		if c, ok, err = s.cfg.Registry.Content(ctx, o.ID); err != nil || ok && c.Size == size {
+			return c, ok, err
+		}
 	}
-	return c, hashed, err
+	return registry.Content{}, false, nil
 }
 
 // pin returns what was found at the first contact with a location's bytes, and

@@ -19,6 +19,10 @@ func (s *Service) Withdraw(ctx context.Context, m image.Image, store string) err
 	if st == nil {
 		return image.Errorf(image.Conflict, "The selected store %.64s is not available on this node.", store)
 	}
+	m, err := s.cfg.Registry.Get(ctx, m.ID) // not the leased record: a copy may be new
+	if err != nil {
+		return err
+	}
 	l, err := s.withdrawable(m, st)
 	if err != nil {
 		return err

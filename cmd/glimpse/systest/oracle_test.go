@@ -1,9 +1,16 @@
 package systest
 
 import (
+	"database/sql"
+	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"glimpse/cmd/testenv"
 )
@@ -119,4 +126,114 @@ func TestStatusesAreGlances(t *testing.T) {
 		}
 	}
 	t.Logf("%d requests compared", len(theirs))
+}
+
+// What a real Glance says of its stores, and of an image in two of them, and what
+// it answers to those who remove one of the copies.
+func TestSeveralStoresAreGlances(t *testing.T) {
+	dsn := testenv.MariaDB(t)
+	testenv.GlanceDB(t, dsn)
+	folder := t.TempDir()
+	g := testenv.Glance(t, dsn, folder)
+	n := testenv.Glimpse(t, "stores.main.description=first", "stores.spare.type=file", "stores.spare.path=spare", "stores.web.type=http")
+
+	stores := func(a api, path string) (byID map[string]map[string]any) {
+		var v struct{ Stores []map[string]any }
+		code, body := a.text("GET", path, "")
+		if code != 200 {
+			t.Fatal(path, code, body)
+		}
+		must(t, json.Unmarshal([]byte(body), &v))
+		byID = map[string]map[string]any{}
+		for _, s := range v.Stores {
+			byID[s["id"].(string)] = s
+			delete(s, "weight") // newer than this Glance
+			if p, ok := s["properties"].(map[string]any); ok {
+				delete(p, "data_dir")
+			}
+		}
+		return byID
+	}
+	theirs, ours := on(t, g.Addr), on(t, n.API)
+	for _, path := range []string{"/v2/info/stores", "/v2/info/stores/detail"} {
+		if want, got := stores(theirs, path), stores(ours, path); !reflect.DeepEqual(want, got) {
+			t.Errorf("%s: %v, Glance answers %v", path, got, want)
+		}
+	}
+
+	octets := []string{"Content-Type", "application/octet-stream"}
+	answers := func(a api, copied func(id string)) (seen []string) {
+		see := func(v ...any) { seen = append(seen, fmt.Sprint(v...)) }
+		resp := a.do("POST", "/v2/images", strings.NewReader(`{"disk_format": "raw", "container_format": "bare"}`), "Content-Type", "application/json")
+		resp.Body.Close()
+		ids := strings.Split(resp.Header.Get("OpenStack-image-store-ids"), ",")
+		slices.Sort(ids)
+		see("ids ", ids)
+		for _, store := range []string{"spare", "web", "attic"} {
+			id := a.create(store, "raw")
+			code, _ := a.text("PUT", "/v2/images/"+id+"/file", "0123456789", append(octets, "X-Image-Meta-Store", store)...)
+			m := a.show(id)
+			see("upload to ", store, " ", code, " ", m["status"], " ", m["stores"])
+		}
+		queued, id := a.create("queued", "raw"), a.create("two", "raw")
+		code, _ := a.text("PUT", "/v2/images/"+id+"/file", "0123456789", octets...)
+		see("upload ", code)
+		remove := func(store, id string) {
+			code, _ := a.text("DELETE", "/v2/stores/"+store+"/"+id, "")
+			see("remove from ", store, " ", code)
+		}
+		remove("main", queued)
+		remove("main", id)
+		remove("spare", id)
+		remove("attic", id)
+		remove("main", "00000000-0000-4000-8000-000000000000")
+		copied(id)
+		see(a.show(id)["stores"])
+		remove("web", id)
+		a.text("POST", "/v2/images/"+id+"/actions/deactivate", "")
+		remove("main", id)
+		a.text("POST", "/v2/images/"+id+"/actions/reactivate", "")
+		remove("main", id)
+		see(a.show(id)["stores"])
+		remove("main", id)
+		remove("spare", id)
+		code, body := a.text("GET", "/v2/images/"+id+"/file", "")
+		see(code, " ", body)
+		return seen
+	}
+	put := func(db *sql.DB, dir, id string) {
+		file := filepath.Join(dir, id)
+		must(t, os.WriteFile(file, []byte("0123456789"), 0o644))
+		now := time.Now().UTC().Format("2006-01-02 15:04:05")
+		_, err := db.Exec("INSERT INTO image_locations (image_id, value, meta_data, status, deleted, created_at, updated_at) VALUES (?, ?, '{\"store\": \"spare\"}', 'active', 0, ?, ?)",
+			id, "file://"+file, now, now)
+		must(t, err)
+	}
+	want := answers(theirs, func(id string) {
+		db := sqlOf(t, dsn)
+		defer db.Close()
+		put(db, g.Spare, id)
+	})
+	got := answers(ours, func(id string) {
+		db := registryOf(t, n)
+		defer db.Close()
+		put(db, filepath.Join(n.Dir, "spare"), id)
+		until(t, "the copy is seen", func() bool { return ours.show(id)["stores"] == "main,spare" })
+	})
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("%s; Glance: %s", got[i], want[i])
+		}
+	}
+	t.Logf("%d answers compared: %q", len(want), want)
+}
+
+// sqlOf opens a Glance's database.
+func sqlOf(t *testing.T, dsn string) *sql.DB {
+	t.Helper()
+	user, at, _ := strings.Cut(strings.TrimPrefix(dsn, "mysql://"), "@")
+	addr, name, _ := strings.Cut(at, "/")
+	db, err := sql.Open("mysql", user+"@tcp("+addr+")/"+name)
+	must(t, err)
+	return db
 }
