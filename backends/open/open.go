@@ -116,7 +116,7 @@ func Decode(id string, keys map[string]any, d Dirs) (Config, error) {
 func decode(keys map[string]any, d Dirs) (Config, error) {
 	all := struct {
 		Common `yaml:",inline"`
-		Rest   map[string]any `yaml:",inline"`
+		Rest   map[string]yaml.Node `yaml:",inline"`
 	}{Common: Common{Cache: "auto"}}
 	if err := transcode(keys, &all); err != nil {
 		return Config{}, err
@@ -141,7 +141,7 @@ func decode(keys map[string]any, d Dirs) (Config, error) {
 }
 
 // transcode reads keys into v, and refuses those that v does not have.
-func transcode(keys map[string]any, v any) error {
+func transcode[T any](keys map[string]T, v any) error {
 	if len(keys) == 0 {
 		return nil
 	}
@@ -152,6 +152,17 @@ func transcode(keys map[string]any, v any) error {
 	dec := yaml.NewDecoder(bytes.NewReader(b))
 	dec.KnownFields(true)
 	return dec.Decode(v)
+}
+
+// Metadata says what a new location's metadata holds besides the store's id, for
+// clients that Glance tells the same; nil where that is nothing.
+func (c Config) Metadata() func(backends.Locator) map[string]string {
+	if d, ok := c.Driver.(interface {
+		Metadata(at backends.Locator) map[string]string
+	}); ok {
+		return d.Metadata
+	}
+	return nil
 }
 
 // Open makes the store.

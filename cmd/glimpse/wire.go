@@ -205,7 +205,7 @@ func openStores(ctx context.Context, n *node, m *metrics) ([]ops.Store, error) {
 		stores = append(stores, ops.Store{
 			ID: id, Type: oc.Type, Description: oc.Description, Weight: oc.Weight, ReadOnly: oc.ReadOnly || b.Caps().ReadOnly,
 			MemoryOnly: oc.Cache == "off" || oc.Cache != "on" && oc.Unshared(), Unshared: oc.Unshared(),
-			Schemes: open.Schemes(oc.Type), Properties: oc.Driver.Properties(), Backend: backends.Observe(b, m.observeStore(id)),
+			Schemes: open.Schemes(oc.Type), Properties: oc.Driver.Properties(), Backend: backends.Observe(b, m.observeStore(id)), Metadata: oc.Metadata(),
 		})
 	}
 	return stores, nil

@@ -86,7 +86,7 @@ func (s *Service) adopt(ctx context.Context, id string, st *Store, at backends.L
 			return image.Errorf(image.TooLarge, "Image %s has %d locations, no more are allowed.", m.ID, len(m.Locations))
 		}
 		m.Locations = append(m.Locations, image.Location{
-			URL: image.Secret(at.Reveal()), Metadata: map[string]string{"store": st.ID}, Status: string(image.Active),
+			URL: image.Secret(at.Reveal()), Metadata: st.metadata(at), Status: string(image.Active),
 		})
 		return nil
 	})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -44,6 +45,17 @@ type Store struct {
 	Schemes               []string       // of the location URLs that stores of its type have
 	Properties            map[string]any // what admins are shown of it
 	Backend               backends.Store
+	Metadata              func(backends.Locator) map[string]string // of a new location, besides the store's id; nil: none
+}
+
+// metadata is what the record of a location in the store holds.
+func (st *Store) metadata(at backends.Locator) map[string]string {
+	m := map[string]string{}
+	if st.Metadata != nil {
+		maps.Copy(m, st.Metadata(at))
+	}
+	m["store"] = st.ID
+	return m
 }
 
 // Config is what a Service is made of.

@@ -190,7 +190,7 @@ func (a *attempt) activate(ctx context.Context, at backends.Locator, info backen
 	key := chunk.ContentKey(a.s.cfg.HashAlgo, got.hash, got.size, "")
 	v := registry.Activation{
 		Size: got.size, VirtualSize: got.virtual, Checksum: got.md5, HashAlgo: a.s.cfg.HashAlgo, HashValue: got.hash,
-		URL: image.Secret(at.Reveal()), Metadata: map[string]string{"store": a.st.ID}, Validator: info.Validator, Key: string(key),
+		URL: image.Secret(at.Reveal()), Metadata: a.st.metadata(at), Validator: info.Validator, Key: string(key),
 		Segments: got.manifest,
 	}
 	if a.st.Unshared {
