@@ -31,9 +31,13 @@ func webOrigin(l *lab, image string) (origin, error) {
 	}
 	at := func(addr string) string { return "http://" + addr + u.Path }
 	return origin{
-		addr:     u.Host,
-		sets:     func(string) []string { return []string{"stores.origin.type=http", "stores.origin.allowed_hosts=[127.0.0.1]"} },
+		addr: u.Host,
+		sets: func(string) []string {
+			return []string{"stores.origin.type=http", "stores.origin.allowed_hosts=[127.0.0.1]"}
+		},
 		location: at,
-		tool:     func(addr string) []string { return []string{"curl", "--silent", "--fail", "--output", "/dev/null", at(addr)} },
+		tool: func(addr string) []string {
+			return []string{"curl", "--silent", "--fail", "--output", "/dev/null", at(addr)}
+		},
 	}, nil
 }

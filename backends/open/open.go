@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,9 +24,9 @@ import (
 type Config struct {
 	Common
 	Driver Driver
-	// Away hears when the store is left alone because it keeps failing, and when it
-	// is back; may be nil.
-	Away func(away bool)
+	// Away hears of servers that are left alone because they keep failing, and of
+	// those that are back; see backends.Breaking. It may be nil.
+	Away func(change int)
 }
 
 // Common are the keys that a store of any type has.
@@ -176,10 +177,31 @@ func Open(ctx context.Context, id string, c Config) (backends.Store, error) {
 		retries = *c.Retries
 	}
 	// Every try is counted by the breaker, and one place among the streams is held
-	// through all tries.
-	if !kinds[c.Type].many {
-		s = backends.Breaker(s, backends.Breaking{Change: c.Away})
-	}
+	// through all tries. How long one call may take is the driver's matter, which
+	// knows whether bytes come.
+	s = c.guard(s)
 	s = backends.Retry(s, backends.Retries{Max: retries})
 	return backends.Limit(s, backends.Limits{Rate: int64(c.RateLimit), Streams: c.MaxStreams}), nil
+}
+
+// guard leaves servers alone that keep failing. A folder is no server: what is
+// wrong with one file says nothing of the others.
+func (c Config) guard(s backends.Store) backends.Store {
+	if _, ok := c.Driver.(*File); ok {
+		return s
+	}
+	b := backends.Breaking{Away: c.Away}
+	if kinds[c.Type].many {
+		b.Host = host
+	}
+	return backends.Breaker(s, b)
+}
+
+// host is the server that a location's URL names.
+func host(at backends.Locator) string {
+	u, err := url.Parse(at.Reveal())
+	if err != nil {
+		return ""
+	}
+	return strings.ToLower(u.Host)
 }
