@@ -293,6 +293,7 @@ func writeError(err error) error {
 		return image.Wrap(image.TooLarge, err, "The store is full.")
 	case errors.Is(err, backends.ErrExists):
 		return image.Wrap(image.Conflict, err, "The store has data for this image already.")
+	case errors.Is(err, backends.ErrUnavailable): // a driver's own timeouts look like a context's
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return image.Wrap(image.Invalid, err, "The upload was cancelled.")
 	}
