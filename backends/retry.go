@@ -12,18 +12,24 @@ import (
 // Retries says how often a call that found the store away is tried again.
 type Retries struct {
 	Max     int           // further tries; 0: none
-	Initial time.Duration // before the first of them; 0: 100 ms; doubled each time, with jitter
+	Initial time.Duration // before the first of them; 0: 100 ms; growing each time, with jitter
+	Within  time.Duration // no try begins later than this after the first one; 0: 1 min
 }
 
 // Retry tries Open, Stat and Delete again when they found the store away, and
 // opens a broken read again at the byte where it stood, but only with a
-// validator: without one the second half could be of another version.
+// validator: without one the second half could be of another version. Create and
+// what is written are the caller's to repeat: a Commit that seems to have failed
+// may have been done. What a Breaker refuses is not tried again.
 func Retry(s Store, r Retries) Store {
 	if r.Max <= 0 {
 		return s
 	}
 	if r.Initial <= 0 {
 		r.Initial = 100 * time.Millisecond
+	}
+	if r.Within <= 0 {
+		r.Within = time.Minute
 	}
 	return retried{s, r}
 }
@@ -39,33 +45,37 @@ func (s retried) Unwrap() Store { return s.Store }
 // most: whoever waits for the answer has clients of its own.
 const longestWait = 30 * time.Second
 
+// pace is the time between two tries.
+type pace struct {
+	*backoff.ExponentialBackOff
+	ctx   context.Context
+	asked time.Duration // by the last answer
+}
+
+// NextBackOff adds to what was asked for, so that those who were told the same
+// time do not all come at once. A wait that ctx would cut short is none.
+func (p *pace) NextBackOff() time.Duration {
+	d := p.ExponentialBackOff.NextBackOff() + p.asked
+	if end, ok := p.ctx.Deadline(); ok && time.Until(end) <= d {
+		return backoff.Stop
+	}
+	return d
+}
+
 // try runs fn until it ends with something else than ErrUnavailable. A store that
 // is busy is asked again when it said, or not at all where that is too late.
 func try[T any](ctx context.Context, r Retries, fn func() (T, error)) (T, error) {
-	b := backoff.NewExponentialBackOff()
-	b.InitialInterval = r.Initial
+	p := &pace{ExponentialBackOff: backoff.NewExponentialBackOff(), ctx: ctx}
+	p.InitialInterval = r.Initial
 	return backoff.Retry(ctx, func() (T, error) {
 		v, err := fn()
-		after := BusyFor(err)
-		switch {
-		case err == nil:
-			return v, nil
-		case !errors.Is(err, ErrUnavailable), errors.Is(err, errOpen), after > longestWait:
+		p.asked = BusyFor(err)
+		if err != nil && (!errors.Is(err, ErrUnavailable) || errors.Is(err, errAway) || p.asked > longestWait) {
 			return v, backoff.Permanent(err)
-		case after > 0:
-			return v, later{err, &backoff.RetryAfterError{Duration: after}}
 		}
 		return v, err
-	}, backoff.WithBackOff(b), backoff.WithMaxTries(uint(r.Max)+1))
+	}, backoff.WithBackOff(p), backoff.WithMaxTries(uint(r.Max)+1), backoff.WithMaxElapsedTime(r.Within))
 }
-
-// later is an error with the time after which another try has a chance.
-type later struct {
-	error
-	after *backoff.RetryAfterError
-}
-
-func (l later) Unwrap() []error { return []error{l.error, l.after} }
 
 func (s retried) Stat(ctx context.Context, at Locator) (Info, error) {
 	return try(ctx, s.r, func() (Info, error) { return s.Store.Stat(ctx, at) })

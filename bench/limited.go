@@ -119,7 +119,7 @@ func (l *lab) plant(g *glimpse, size int64) (id string, err error) {
 		err = db.insert(l.ctx, id, "sparse", "admin", "public", size)
 	}
 	if err == nil {
-		err = db.locate(l.ctx, id, "file://"+file)
+		err = db.locate(l.ctx, id, "main", "file://"+file)
 	}
 	return id, errors.Join(err, g.restart(l.ctx))
 }

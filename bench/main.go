@@ -30,6 +30,8 @@ var rows = []struct {
 	{"cold", cold},
 	{"limited", limited},
 	{"sparse", sparse},
+	{"stores", stores},
+	{"streams", streams},
 	{"upload", upload},
 	{"metadata", metadata},
 	{"list", list},

@@ -37,9 +37,9 @@ func (r registry) insert(ctx context.Context, id, name, owner, visibility string
 	return err
 }
 
-func (r registry) locate(ctx context.Context, id, url string) error {
-	_, err := r.ExecContext(ctx, "INSERT INTO image_locations (image_id, value, meta_data, status, deleted, created_at, updated_at) VALUES (?, ?, '{\"store\": \"main\"}', 'active', 0, ?, ?)",
-		id, url, stamp(0), stamp(0))
+func (r registry) locate(ctx context.Context, id, store, url string) error {
+	_, err := r.ExecContext(ctx, "INSERT INTO image_locations (image_id, value, meta_data, status, deleted, created_at, updated_at) VALUES (?, ?, ?, 'active', 0, ?, ?)",
+		id, url, fmt.Sprintf("{\"store\": %q}", store), stamp(0), stamp(0))
 	return err
 }
 

@@ -119,7 +119,7 @@ func (s *Store) Stat(_ context.Context, at backends.Locator) (backends.Info, err
 	}
 	st, err := d.root.Stat(name)
 	if err != nil {
-		return backends.Info{}, translate(err)
+		return backends.Info{}, d.translate(err)
 	}
 	if !st.Mode().IsRegular() {
 		return backends.Info{}, fmt.Errorf("file: not a regular file: %w", backends.ErrNotFound)
@@ -144,7 +144,7 @@ func (s *Store) Delete(_ context.Context, at backends.Locator) error {
 		return err
 	}
 	if err := d.root.Remove(name); err != nil {
-		return translate(err)
+		return d.translate(err)
 	}
 	return d.sync()
 }
@@ -212,6 +212,26 @@ func (s *Store) Abort(ctx context.Context, at backends.Locator) error {
 		}
 	}
 	return nil
+}
+
+// there says whether the folder's path still leads to the folder that was opened:
+// not so when a mount has gone, or another has come.
+func (d *dir) there() bool {
+	opened, err := d.root.Stat(".")
+	if err != nil {
+		return false
+	}
+	now, err := os.Stat(d.path)
+	return err == nil && os.SameFile(opened, now)
+}
+
+// translate is that for errors about a name: it can be missed only where the
+// folder is there.
+func (d *dir) translate(err error) error {
+	if errors.Is(err, fs.ErrNotExist) && !d.there() {
+		return fmt.Errorf("file: the folder is gone: %w", backends.ErrUnavailable)
+	}
+	return translate(err)
 }
 
 // translate gives an error of the file system the sentinel that callers test.

@@ -171,12 +171,3 @@ func TestAFullDiskSaysSoAndKeepsNothing(t *testing.T) {
 		t.Errorf("%d entries left, %v", len(entries), err)
 	}
 }
-
-func TestTheFolderWithRoomAndPriorityTakesTheFile(t *testing.T) {
-	low, high := t.TempDir(), t.TempDir()
-	s := open(t, Config{Paths: []Path{{Path: low, Priority: 1}, {Path: high, Priority: 2}}})
-	defer s.Close()
-	if at := backendtest.Put(t, s, "k", []byte("x"), 1); filepath.Dir(path(t, at)) != high {
-		t.Errorf("in %s", path(t, at))
-	}
-}

@@ -18,7 +18,7 @@ func (s *Store) Open(ctx context.Context, at backends.Locator, want string, off,
 	}
 	f, err := d.root.Open(name)
 	if err != nil {
-		return nil, translate(err)
+		return nil, d.translate(err)
 	}
 	r, err := newReader(ctx, f, want, off, n)
 	if err != nil {

@@ -29,26 +29,32 @@ const saltSize = 16
 const holeBlock = 4096
 
 // place returns the folder that takes size more bytes: of the highest priority
-// that has room the one with the most free space. Where none has room, the first:
-// its error is as good as any.
+// that has room the one with the most free space. One that is full, read-only or
+// gone has none. Where none has room, the first: its error is as good as any.
 func (s *Store) place(size int64) *dir {
-	best, free := s.dirs[0], int64(-1)
-	if len(s.dirs) == 1 {
-		return best
-	}
+	var best *dir
+	most := int64(0)
 	for _, d := range s.dirs {
-		if free >= 0 && d.priority < best.priority {
+		if best != nil && d.priority < best.priority {
 			break
 		}
-		var st unix.Statfs_t
-		if unix.Statfs(d.path, &st) != nil {
-			continue
-		}
-		if f := int64(st.Bavail) * st.Bsize; f >= size && f > free {
-			best, free = d, f
+		if free := d.free(); free >= size && free > most {
+			best, most = d, free
 		}
 	}
+	if best == nil {
+		return s.dirs[0]
+	}
 	return best
+}
+
+// free is how many bytes the folder has room for.
+func (d *dir) free() int64 {
+	var st unix.Statfs_t
+	if !d.there() || unix.Statfs(d.path, &st) != nil || st.Flags&unix.ST_RDONLY != 0 {
+		return 0
+	}
+	return int64(st.Bavail) * st.Bsize
 }
 
 // Create makes a name for a file under way; the file comes with the first Write.
@@ -92,7 +98,7 @@ func (w *writer) begin() error {
 	}
 	f, err := w.d.root.OpenFile(w.temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, perm)
 	if err != nil {
-		w.failed = translate(err)
+		w.failed = w.d.translate(err)
 		return w.failed
 	}
 	w.f, w.out = f, newAligned(f)

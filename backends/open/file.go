@@ -3,11 +3,16 @@ package open
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strconv"
+	"strings"
 
 	"glimpse/backends"
 	"glimpse/backends/file"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // File holds the keys of type file.
@@ -15,9 +20,11 @@ type File struct {
 	Path             string `yaml:"path"`
 	Paths            []Path `yaml:"paths"`
 	Shared           bool   `yaml:"shared"`
-	FilePerm         uint32 `yaml:"file_perm"`
+	FilePerm         Mode   `yaml:"file_perm"`
 	ThinProvisioning bool   `yaml:"thin_provisioning"`
 	MetadataFile     string `yaml:"metadata_file"`
+
+	mounts []mount
 }
 
 // Path is one of several folders.
@@ -26,18 +33,49 @@ type Path struct {
 	Priority int    `yaml:"priority"`
 }
 
-// Resolve puts folders under the data folder.
+// Mode is the permissions of new files, in octal digits with or without a 0
+// before them, as Glance reads them; 0 or less leaves them to the umask.
+type Mode fs.FileMode
+
+// UnmarshalYAML reads the digits as they are written.
+func (m *Mode) UnmarshalYAML(n *yaml.Node) error {
+	v, err := strconv.ParseInt(strings.TrimPrefix(n.Value, "0o"), 8, 32)
+	switch {
+	case err != nil || v > 0o777:
+		return fmt.Errorf("file_perm: %q is not a mode such as 0640", n.Value)
+	case v > 0 && v&0o400 == 0:
+		return fmt.Errorf("file_perm: with %q the node could not read its own files", n.Value)
+	}
+	*m = Mode(max(v, 0))
+	return nil
+}
+
+// Resolve puts folders under the data folder, and reads the metadata file.
 func (f *File) Resolve(d Dirs) error {
-	if f.MetadataFile != "" {
-		return errors.New("metadata_file: this version does not read it")
+	if f.Path != "" && len(f.Paths) > 0 {
+		return errors.New("path and paths: only one of them can be set")
 	}
 	if f.Path != "" {
-		f.Paths = append([]Path{{Path: f.Path}}, f.Paths...)
+		f.Paths = []Path{{Path: f.Path}}
 	}
+	seen := map[string]bool{}
 	for i, p := range f.Paths {
-		f.Paths[i].Path = Under(d.Data, p.Path)
+		f.Paths[i].Path = filepath.Clean(Under(d.Data, p.Path))
+		switch folder := f.Paths[i].Path; {
+		case p.Path == "":
+			return errors.New("paths: one has no path")
+		case seen[folder]:
+			return fmt.Errorf("paths: %s is there twice", folder)
+		default:
+			seen[folder] = true
+		}
 	}
-	return nil
+	if f.MetadataFile == "" {
+		return nil
+	}
+	var err error
+	f.mounts, err = readMounts(Under(d.Config, f.MetadataFile), f.Paths)
+	return err
 }
 
 // Open makes the store.

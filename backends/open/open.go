@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,9 +24,9 @@ import (
 type Config struct {
 	Common
 	Driver Driver
-	// Away hears when the store is left alone because it keeps failing, and when it
-	// is back; may be nil.
-	Away func(away bool)
+	// Away hears of servers that are left alone because they keep failing, and of
+	// those that are back; see backends.Breaking. It may be nil.
+	Away func(change int)
 }
 
 // Common are the keys that a store of any type has.
@@ -127,7 +128,7 @@ func Decode(id string, keys map[string]any, d Dirs) (Config, error) {
 func decode(keys map[string]any, d Dirs) (Config, error) {
 	all := struct {
 		Common `yaml:",inline"`
-		Rest   map[string]any `yaml:",inline"`
+		Rest   map[string]yaml.Node `yaml:",inline"`
 	}{Common: Common{Cache: "auto"}}
 	if err := transcode(keys, &all); err != nil {
 		return Config{}, err
@@ -152,7 +153,7 @@ func decode(keys map[string]any, d Dirs) (Config, error) {
 }
 
 // transcode reads keys into v, and refuses those that v does not have.
-func transcode(keys map[string]any, v any) error {
+func transcode[T any](keys map[string]T, v any) error {
 	if len(keys) == 0 {
 		return nil
 	}
@@ -165,6 +166,17 @@ func transcode(keys map[string]any, v any) error {
 	return dec.Decode(v)
 }
 
+// Metadata says what a new location's metadata holds besides the store's id, for
+// clients that Glance tells the same; nil where that is nothing.
+func (c Config) Metadata() func(backends.Locator) map[string]string {
+	if d, ok := c.Driver.(interface {
+		Metadata(at backends.Locator) map[string]string
+	}); ok {
+		return d.Metadata
+	}
+	return nil
+}
+
 // Open makes the store.
 func Open(ctx context.Context, id string, c Config) (backends.Store, error) {
 	s, err := c.Driver.Open(ctx, id, c.Common)
@@ -172,10 +184,31 @@ func Open(ctx context.Context, id string, c Config) (backends.Store, error) {
 		return nil, fmt.Errorf("stores.%s: %w", id, err)
 	}
 	// Every try is counted by the breaker, and one place among the streams is held
-	// through all tries.
-	if !kinds[c.Type].many {
-		s = backends.Breaker(s, backends.Breaking{Change: c.Away})
-	}
+	// through all tries. How long one call may take is the driver's matter, which
+	// knows whether bytes come.
+	s = c.guard(s)
 	s = backends.Retry(s, backends.Retries{Max: c.retries()})
 	return backends.Limit(s, backends.Limits{Rate: int64(c.RateLimit), Streams: c.MaxStreams}), nil
+}
+
+// guard leaves servers alone that keep failing. A folder is no server: what is
+// wrong with one file says nothing of the others.
+func (c Config) guard(s backends.Store) backends.Store {
+	if _, ok := c.Driver.(*File); ok {
+		return s
+	}
+	b := backends.Breaking{Away: c.Away}
+	if kinds[c.Type].many {
+		b.Host = host
+	}
+	return backends.Breaker(s, b)
+}
+
+// host is the server that a location's URL names.
+func host(at backends.Locator) string {
+	u, err := url.Parse(at.Reveal())
+	if err != nil {
+		return ""
+	}
+	return strings.ToLower(u.Host)
 }

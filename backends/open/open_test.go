@@ -3,10 +3,15 @@ package open
 import (
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"glimpse/backends"
+
+	"go.yaml.in/yaml/v3"
 )
 
 func TestKeysAreReadAndUnknownOnesRefused(t *testing.T) {
@@ -82,5 +87,81 @@ func TestKeysOfS3(t *testing.T) {
 		if _, err := Decode("obj", keys(bad), Dirs{}); err == nil || !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), "hush") {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+func TestFileModesAreOctal(t *testing.T) {
+	for text, want := range map[string]Mode{"640": 0o640, "0640": 0o640, "0o640": 0o640, "0": 0, "-1": 0, "'600'": 0o600} {
+		c, err := Decode("main", keys(t, "{type: file, path: x, file_perm: "+text+"}"), Dirs{Data: t.TempDir()})
+		if err != nil || c.Driver.(*File).FilePerm != want {
+			t.Errorf("%s: %+v, %v", text, c.Driver, err)
+		}
+	}
+	for _, text := range []string{"1000", "9", "rw", "040"} {
+		if _, err := Decode("main", keys(t, "{type: file, path: x, file_perm: "+text+"}"), Dirs{}); err == nil {
+			t.Errorf("%s is taken", text)
+		}
+	}
+}
+
+// keys are those of a store as the configuration gives them.
+func keys(t *testing.T, text string) map[string]any {
+	t.Helper()
+	var raw map[string]yaml.Node
+	if err := yaml.Unmarshal([]byte(text), &raw); err != nil {
+		t.Fatal(err)
+	}
+	m := map[string]any{}
+	for k, n := range raw {
+		m[k] = &n
+	}
+	return m
+}
+
+func TestFoldersThatCanNotBe(t *testing.T) {
+	for _, text := range []string{
+		"{type: file, path: a, paths: [{path: b}]}", "{type: file, paths: [{path: a}, {path: b/../a}]}", "{type: file, paths: [{priority: 3}]}",
+	} {
+		if _, err := Decode("main", keys(t, text), Dirs{Data: t.TempDir()}); err == nil {
+			t.Errorf("%s is taken", text)
+		}
+	}
+}
+
+func TestTheMetadataFile(t *testing.T) {
+	dir := t.TempDir()
+	metadata := func(text, folders string) (func(backends.Locator) map[string]string, error) {
+		if err := os.WriteFile(filepath.Join(dir, "m.json"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := Decode("main", keys(t, "{type: file, metadata_file: m.json, paths: ["+folders+"]}"), Dirs{Config: dir})
+		return c.Metadata(), err
+	}
+	two := `[{"id": "a", "mountpoint": "/mnt/a"}, {"id": "ab", "mountpoint": "/mnt/ab", "more": "x"}]`
+	for _, c := range []struct{ text, folders, at, id, more string }{
+		{`{"id": "one", "mountpoint": "/mnt"}`, "{path: /mnt/images}", "file:///mnt/images/k", "one", ""},
+		{two, "{path: /mnt/a/images}, {path: /mnt/ab/images}", "file:///mnt/a/images/k", "a", ""},
+		{two, "{path: /mnt/a/images}, {path: /mnt/ab/images}", "file:///mnt/ab/images/k", "ab", "x"},
+		{two, "{path: /mnt/a}", "file:///elsewhere/k", "", ""},
+	} {
+		fn, err := metadata(c.text, c.folders)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m := fn(backends.Locator(c.at)); m["id"] != c.id || m["more"] != c.more {
+			t.Errorf("%s: %v", c.at, m)
+		}
+	}
+	for _, bad := range []string{"", "[]", `{"id": "a"}`, `{"id": "a", "mountpoint": 3}`, `{"id": "a", "mountpoint": "/mnt/ab"}`, `{"id": "a", "mountpoint": "mnt"}`} {
+		if _, err := metadata(bad, "{path: /mnt/abc}"); err == nil || !strings.Contains(err.Error(), "metadata_file") {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+	if _, err := Decode("main", keys(t, "{type: file, metadata_file: none.json, path: x}"), Dirs{Config: dir}); err == nil {
+		t.Error("a missing file is taken")
+	}
+	c, err := Decode("main", keys(t, "{type: file, path: x}"), Dirs{})
+	if err != nil || len(c.Metadata()("file:///x/k")) > 0 {
+		t.Errorf("without a file: %v", err)
 	}
 }

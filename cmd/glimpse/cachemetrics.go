@@ -60,16 +60,16 @@ func (c cacheCollector) Collect(ch chan<- prometheus.Metric) {
 	emit(descLearned, prometheus.CounterValue, learned.Mismatched, "mismatch")
 }
 
-// observeAway tells of a store that is left alone because it keeps failing.
-func (m *metrics) observeAway(id string, log *slog.Logger) func(bool) {
+// observeAway tells of servers of a store that are left alone because they keep
+// failing.
+func (m *metrics) observeAway(id string, log *slog.Logger) func(int) {
 	gauge := m.away.WithLabelValues(id)
-	return func(away bool) {
-		if away {
-			gauge.Set(1)
+	return func(change int) {
+		gauge.Add(float64(change))
+		if change > 0 {
 			log.Error("a store keeps failing and is left alone for a while", "store", id)
 			return
 		}
-		gauge.Set(0)
 		log.Info("a store is back", "store", id)
 	}
 }

@@ -41,7 +41,7 @@ func newMetrics(reg *prometheus.Registry) *metrics {
 		}, []string{"store"}),
 	}
 	m.away = prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "glimpse_store_away", Help: "1 while a store that keeps failing is left alone.",
+		Name: "glimpse_store_away", Help: "Servers of a store that keep failing and are left alone.",
 	}, []string{"store"})
 	members := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "glimpse_members", Help: "Nodes by state."}, []string{"state"})
 	members.WithLabelValues("ready").Set(1)

@@ -13,6 +13,7 @@ import (
 
 	"glimpse/backends"
 	"glimpse/proxy/ops"
+	"glimpse/registry/image"
 )
 
 type storeCheck struct {
@@ -22,6 +23,9 @@ type storeCheck struct {
 
 // probeSize is what is written: more than a chunk, and no whole number of blocks.
 const probeSize = 5<<20 + 3
+
+// readSize is how much is read back.
+const readSize = 1 << 20
 
 // checkTime bounds the check of one store.
 const checkTime = 2 * time.Minute
@@ -36,7 +40,7 @@ func (c storeCheck) Run(ctx context.Context, out io.Writer) error {
 		failed := 0
 		for _, st := range list {
 			start := time.Now()
-			half, result := check(ctx, st)
+			half, result := w.check(ctx, st)
 			if result != nil {
 				failed++
 			}
@@ -57,14 +61,15 @@ func verdict(st ops.Store, err error) string {
 	case writable(st):
 		return "written, read, deleted"
 	}
-	return "read-only: nothing was tried"
+	return "read-only: an image was read, if there is one"
 }
 
 func writable(st ops.Store) bool { return !st.ReadOnly && !st.Backend.Caps().ReadOnly }
 
 // check counts what uploads have left half done, then writes an object of its
-// own, reads a part of it, and deletes it.
-func check(ctx context.Context, st ops.Store) (half string, err error) {
+// own, reads a part of it, and deletes it. Of a store that takes none it reads a
+// part of an image that lies there.
+func (w *workshop) check(ctx context.Context, st ops.Store) (half string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	half = "unknown"
@@ -76,9 +81,40 @@ func check(ctx context.Context, st ops.Store) (half string, err error) {
 		half = strconv.Itoa(n)
 	}
 	if !writable(st) {
-		return half, nil
+		return half, w.readAny(ctx, st)
 	}
 	return half, roundTrip(ctx, st.Backend)
+}
+
+// errFound ends a walk that has found what it looks for.
+var errFound = errors.New("found")
+
+// readAny reads the beginning of the first image that lies in a store.
+func (w *workshop) readAny(ctx context.Context, st ops.Store) error {
+	var at backends.Locator
+	err := w.images(ctx, func(m image.Image) error {
+		if places := w.In(m, st.ID); len(places) > 0 && size(m) > 0 {
+			at = backends.Locator(places[0].URL.Reveal())
+			return errFound
+		}
+		return nil
+	})
+	if !errors.Is(err, errFound) {
+		return err
+	}
+	info, err := st.Backend.Stat(ctx, at)
+	if err != nil {
+		return fmt.Errorf("stat: %w", err)
+	}
+	r, err := st.Backend.Open(ctx, at, info.Validator, 0, min(max(info.Size, 1), readSize))
+	if err != nil {
+		return fmt.Errorf("read: %w", err)
+	}
+	defer r.Close()
+	if _, err := io.Copy(io.Discard, r); err != nil {
+		return fmt.Errorf("read: %w", err)
+	}
+	return nil
 }
 
 func roundTrip(ctx context.Context, s backends.Store) error {
@@ -94,19 +130,30 @@ func roundTrip(ctx context.Context, s backends.Store) error {
 	}
 	at, err := w.Commit(ctx)
 	if err != nil {
-		return errors.Join(fmt.Errorf("commit: %w", err), w.Cancel())
+		err = errors.Join(fmt.Errorf("commit: %w", err), w.Cancel())
+		if derr := remove(ctx, s, w.Locator()); derr != nil && !errors.Is(derr, backends.ErrNotFound) {
+			err = errors.Join(err, derr) // it may have been done all the same
+		}
+		return err
 	}
-	err = readBack(ctx, s, at, data)
-	// It goes also when the time is over.
+	return errors.Join(readBack(ctx, s, at, data), remove(ctx, s, at))
+}
+
+// remove deletes the object, also when the time is over, and looks whether it is
+// gone.
+func remove(ctx context.Context, s backends.Store, at backends.Locator) error {
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkTime)
 	defer cancel()
-	if derr := s.Delete(after, at); derr != nil {
-		return errors.Join(err, fmt.Errorf("delete: %w", derr))
+	if err := s.Delete(after, at); err != nil {
+		return fmt.Errorf("delete: %w", err)
 	}
-	if _, serr := s.Stat(after, at); !errors.Is(serr, backends.ErrNotFound) {
-		err = errors.Join(err, fmt.Errorf("it is still there after its deletion: %w", serr))
+	switch _, err := s.Stat(after, at); {
+	case errors.Is(err, backends.ErrNotFound):
+		return nil
+	case err != nil:
+		return fmt.Errorf("stat after the deletion: %w", err)
 	}
-	return err
+	return errors.New("it is still there after its deletion")
 }
 
 // readBack reads what lies around the middle.
@@ -118,7 +165,7 @@ func readBack(ctx context.Context, s backends.Store, at backends.Locator, data [
 	if info.Size != int64(len(data)) {
 		return fmt.Errorf("stat: %d bytes, %d were written", info.Size, len(data))
 	}
-	off, n := int64(len(data)/2), int64(1<<20)
+	off, n := int64(len(data)/2), int64(readSize)
 	r, err := s.Open(ctx, at, info.Validator, off, n)
 	if err != nil {
 		return fmt.Errorf("read: %w", err)

@@ -208,6 +208,7 @@ func openStores(ctx context.Context, n *node, m *metrics) ([]ops.Store, error) {
 			ID: id, Type: oc.Type, Description: oc.Description, Weight: oc.Weight, ReadOnly: oc.ReadOnly || b.Caps().ReadOnly,
 			MemoryOnly: oc.Cache == "off" || oc.Cache != "on" && uncached(n.config, oc), Unshared: oc.Unshared(),
 			Schemes: open.Schemes(oc.Type), Prefixes: prefixes(oc.Driver), Properties: oc.Driver.Properties(), Backend: backends.Observe(b, m.observeStore(id)),
+			Metadata: oc.Metadata(),
 		})
 	}
 	return stores, nil

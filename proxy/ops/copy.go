@@ -18,8 +18,9 @@ var ErrHasIt = errors.New("the store has the image already")
 // Copy reads an active image from the heaviest of its stores, proves the bytes on
 // their way, writes them to another store and adds the new place to the record.
 // Only proven bytes are committed. Whatever fails leaves the record as it was and
-// nothing in the store; what a crash leaves there is half-done work that the
-// store's Pending lists.
+// nothing in the store, unless it is not known whether the record names the copy.
+// A crash leaves half-done work, which the store's Pending lists; between the
+// commit and the record's it leaves an object that nothing names.
 func (s *Service) Copy(ctx context.Context, m image.Image, store string, progress func(bytes int)) error {
 	st := s.stores[store]
 	switch {
@@ -42,13 +43,16 @@ func (s *Service) Copy(ctx context.Context, m image.Image, store string, progres
 	}
 	at, err := s.transfer(ctx, m, t, w, progress)
 	if err != nil {
-		return errors.Join(err, w.Cancel())
+		return errors.Join(err, w.Cancel(), s.withdraw(ctx, st, w.Locator()))
 	}
-	m, err = s.adopt(ctx, m.ID, st, at)
+	// A copy that is complete is not given up for a caller who leaves now.
+	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+	defer cancel()
+	m, err = s.adopt(after, m.ID, st, at)
 	if err != nil {
 		return err
 	}
-	return s.credit(ctx, m, t, at)
+	return s.credit(after, m, t, at)
 }
 
 // copyKey names an object as every attempt but the first upload's is named: by
@@ -79,30 +83,44 @@ func (s *Service) transfer(ctx context.Context, m image.Image, t target, w backe
 	return at, writeError(err)
 }
 
+// withdraw removes a copy that no record names: its key is of this copy alone, and
+// a commit that seems to have failed may have been done.
+func (s *Service) withdraw(ctx context.Context, st *Store, at backends.Locator) error {
+	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+	defer cancel()
+	if err := s.DeleteLocator(after, st.ID, image.Secret(at.Reveal())); err != nil {
+		return fmt.Errorf("store %s may keep a part of the copy: %w", st.ID, err)
+	}
+	return nil
+}
+
 // adopt adds a place to the record. Where it can't, the object goes again, unless
 // it is not known whether the record names it.
 func (s *Service) adopt(ctx context.Context, id string, st *Store, at backends.Locator) (image.Image, error) {
 	m, err := s.cfg.Registry.Update(ctx, id, func(m *image.Image) error {
-		if m.Status != image.Active {
+		switch limit := s.cfg.Limits.Locations; {
+		case m.Status != image.Active:
 			return image.Errorf(image.Conflict, "Image %s is in status '%s', not active.", m.ID, m.Status)
-		}
-		if max := s.cfg.Limits.Locations; max >= 0 && len(m.Locations) >= max {
+		case len(s.In(*m, st.ID)) > 0: // another copy was faster
+			return image.Wrap(image.Conflict, ErrHasIt, "Another copy was faster.")
+		case limit >= 0 && len(m.Locations) >= limit:
 			return image.Errorf(image.TooLarge, "Image %s has %d locations, no more are allowed.", m.ID, len(m.Locations))
 		}
 		m.Locations = append(m.Locations, image.Location{
-			URL: image.Secret(at.Reveal()), Metadata: s.metadata(st), Status: string(image.Active),
+			URL: image.Secret(at.Reveal()), Metadata: s.metadata(st, at), Status: string(image.Active),
 		})
 		return nil
 	})
-	if err == nil || image.KindOf(err) == image.Unavailable || image.KindOf(err) == image.Internal {
-		return m, err
+	switch k := image.KindOf(err); {
+	case err == nil:
+		return m, nil
+	case k != image.Unavailable && k != image.Internal:
+		return m, errors.Join(err, s.withdraw(ctx, st, at))
 	}
-	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
-	defer cancel()
-	if rerr := s.remove(after, st, at); rerr != nil {
-		err = errors.Join(err, fmt.Errorf("store %s keeps an object that no image names: %w", st.ID, rerr))
+	if m, gerr := s.cfg.Registry.Get(ctx, id); gerr == nil && names(m, at) {
+		return m, nil
 	}
-	return m, err
+	return m, fmt.Errorf("store %s may keep a copy that no image names: %w", st.ID, err)
 }
 
 // credit files that the bytes at a new place are those that were proven. Without

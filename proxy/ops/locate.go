@@ -50,7 +50,7 @@ func (s *Service) Locate(url string, metadata map[string]string) (Place, error) 
 	if meta == nil {
 		meta = map[string]string{}
 	}
-	maps.Copy(meta, s.metadata(st))
+	maps.Copy(meta, s.metadata(st, backends.Locator(url)))
 	return Place{Location: image.Location{URL: image.Secret(url), Metadata: meta, Status: string(image.Active)}, Anonymous: st.Type == "http"}, nil
 }
 

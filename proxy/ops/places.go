@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"glimpse/backends"
 	"glimpse/registry/image"
 )
 
@@ -36,12 +37,18 @@ func (s *Service) storeOf(l image.Location) *Store {
 	return nil
 }
 
-// metadata is what is filed with a location in the store.
-func (s *Service) metadata(st *Store) map[string]string {
-	if s.cfg.SingleStore {
-		return nil
+// metadata is what is filed with a location in the store: what the store has to
+// say of the place, and the store's id.
+func (s *Service) metadata(st *Store, at backends.Locator) map[string]string {
+	m := map[string]string{}
+	if st.Metadata != nil {
+		maps.Copy(m, st.Metadata(at))
 	}
-	return map[string]string{storeKey: st.ID}
+	delete(m, storeKey)
+	if !s.cfg.SingleStore {
+		m[storeKey] = st.ID
+	}
+	return m
 }
 
 // Labelled returns the image with the store's id at every location, also at those

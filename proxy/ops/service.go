@@ -44,6 +44,7 @@ type Store struct {
 	Prefixes              []string       // of its own location URLs, where they tell it from others of its type
 	Properties            map[string]any // what admins are shown of it
 	Backend               backends.Store
+	Metadata              func(backends.Locator) map[string]string // of a new location, besides the store's id; nil: none
 }
 
 // Config is what a Service is made of.

@@ -190,7 +190,7 @@ func (a *attempt) activate(ctx context.Context, at backends.Locator, info backen
 	key := chunk.ContentKey(a.s.cfg.HashAlgo, got.hash, got.size, "")
 	v := registry.Activation{
 		Size: got.size, VirtualSize: got.virtual, Checksum: got.md5, HashAlgo: a.s.cfg.HashAlgo, HashValue: got.hash,
-		URL: image.Secret(at.Reveal()), Metadata: a.s.metadata(a.st), Validator: info.Validator, Key: string(key),
+		URL: image.Secret(at.Reveal()), Metadata: a.s.metadata(a.st, at), Validator: info.Validator, Key: string(key),
 		Segments: got.manifest,
 	}
 	if a.st.Unshared {
@@ -293,6 +293,7 @@ func writeError(err error) error {
 		return image.Wrap(image.TooLarge, err, "The store is full.")
 	case errors.Is(err, backends.ErrExists):
 		return image.Wrap(image.Conflict, err, "The store has data for this image already.")
+	case errors.Is(err, backends.ErrUnavailable): // a driver's own timeouts look like a context's
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return image.Wrap(image.Invalid, err, "The upload was cancelled.")
 	}

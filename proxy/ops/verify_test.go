@@ -2,7 +2,9 @@ package ops
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -113,5 +115,116 @@ func TestCopy(t *testing.T) {
 	b.known.forget(other.Locations[0].ID)
 	if err := b.Copy(t.Context(), other, "second", nil); err == nil || second.Len() != 1 {
 		t.Errorf("%v, %d objects", err, second.Len())
+	}
+}
+
+// unsure commits and says that it failed.
+type unsure struct{ backends.Store }
+
+func (u unsure) Create(ctx context.Context, key string, size int64) (backends.Writer, error) {
+	w, err := u.Store.Create(ctx, key, size)
+	return unsureWriter{w}, err
+}
+
+type unsureWriter struct{ backends.Writer }
+
+func (w unsureWriter) Commit(ctx context.Context) (backends.Locator, error) {
+	if _, err := w.Writer.Commit(ctx); err != nil {
+		return "", err
+	}
+	return "", backends.ErrUnavailable
+}
+
+// racing has another copy added while its own is being written.
+type racing struct {
+	backends.Store
+	before func()
+}
+
+func (r racing) Create(ctx context.Context, key string, size int64) (backends.Writer, error) {
+	r.before()
+	return r.Store.Create(ctx, key, size)
+}
+
+// left has its caller leave while the copy is being committed.
+type left struct {
+	backends.Store
+	leave func()
+}
+
+func (l left) Create(ctx context.Context, key string, size int64) (backends.Writer, error) {
+	w, err := l.Store.Create(ctx, key, size)
+	return leftWriter{w, l.leave}, err
+}
+
+type leftWriter struct {
+	backends.Writer
+	leave func()
+}
+
+func (w leftWriter) Commit(ctx context.Context) (backends.Locator, error) {
+	at, err := w.Writer.Commit(ctx)
+	w.leave()
+	return at, err
+}
+
+func TestACopyThatIsNotNamedGoes(t *testing.T) {
+	second := mem.New("s")
+	for name, c := range map[string]struct {
+		store func(b *bench, m image.Image, leave func()) backends.Store
+		check func(error) bool
+		left  int
+	}{
+		"the answer to its commit is lost": {
+			func(*bench, image.Image, func()) backends.Store { return unsure{second} },
+			func(err error) bool { return image.KindOf(err) == image.Unavailable }, 0,
+		},
+		"another was faster": {
+			func(b *bench, m image.Image, _ func()) backends.Store {
+				return racing{second, func() {
+					if _, err := b.reg.Update(t.Context(), m.ID, func(m *image.Image) error {
+						m.Locations = append(m.Locations, image.Location{URL: "mem://s/other", Metadata: map[string]string{"store": "second"}, Status: "active"})
+						return nil
+					}); err != nil {
+						t.Error(err)
+					}
+				}}
+			},
+			func(err error) bool { return errors.Is(err, ErrHasIt) }, 0,
+		},
+		"its caller leaves when it is complete": {
+			func(_ *bench, _ image.Image, leave func()) backends.Store { return left{second, leave} },
+			func(err error) bool { return err == nil }, 1,
+		},
+	} {
+		b := newBench(t, func(c *Config) { c.Stores = append(c.Stores, Store{ID: "second", Type: "mem"}) })
+		m, err := b.upload(b.queued(nil), bytes.NewReader(backendtest.Bytes(300)), -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		b.stores["second"].Backend = c.store(b, m, cancel)
+		before := second.Len()
+		if err := b.Copy(ctx, m, "second", nil); !c.check(err) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if n := second.Len() - before; n != c.left {
+			t.Errorf("%s: %d objects left", name, n)
+		}
+		cancel()
+	}
+}
+
+// A store that did not answer in time is away; its timeouts look like those of a
+// caller who has left.
+func TestAStoreThatHangsIsNotACancelledUpload(t *testing.T) {
+	for err, want := range map[error]image.Kind{
+		fmt.Errorf("%w: %w", backends.ErrUnavailable, context.DeadlineExceeded): image.Unavailable,
+		context.Canceled:        image.Invalid,
+		backends.ErrUnavailable: image.Unavailable,
+	} {
+		if got := image.KindOf(writeError(err)); got != want {
+			t.Errorf("%v: %d, want %d", err, got, want)
+		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"go.yaml.in/yaml/v3"
 )
 
 func write(t *testing.T, text string) string {
@@ -98,5 +100,27 @@ func TestASecretIsNotInTheError(t *testing.T) {
 	_, err = Load("", nil, []string{"api.metadata_encryption_key=hunter2"})
 	if err == nil || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A password may look like a number.
+func TestAStoresKeysAreKeptAsWritten(t *testing.T) {
+	f := write(t, "stores: {a: {type: file, path: p, key: 0123, other: 1e3}}\ndefault_store: a\n")
+	c, err := Load(f, []string{"GLIMPSE_STORES_A_ENV=007", "GLIMPSE_STORES_A_EMPTY="}, []string{"stores.a.set=2026-01-02", "stores.a.path="})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := yaml.Marshal(c.Stores["a"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]string
+	if err := yaml.Unmarshal(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]string{"key": "0123", "other": "1e3", "env": "007", "empty": "", "set": "2026-01-02", "path": ""} {
+		if got[key] != want {
+			t.Errorf("%s: %q, want %q", key, got[key], want)
+		}
 	}
 }

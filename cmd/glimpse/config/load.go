@@ -15,7 +15,37 @@ import (
 const maxFile = 1 << 20
 
 // Store holds the keys of one origin store as written; the driver reads them.
+// What is neither text nor true or false stays a *yaml.Node: whether 0640 is a
+// number, a file mode or a password only the driver knows.
 type Store map[string]any
+
+// UnmarshalYAML keeps the values as they are written.
+func (s *Store) UnmarshalYAML(n *yaml.Node) error {
+	var keys map[string]yaml.Node
+	if err := n.Decode(&keys); err != nil {
+		return err
+	}
+	*s = make(Store, len(keys))
+	for k, v := range keys {
+		(*s)[k] = written(&v)
+	}
+	return nil
+}
+
+func written(n *yaml.Node) any {
+	if n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	var v any
+	if err := n.Decode(&v); err != nil {
+		return n // the driver says what is wrong with it
+	}
+	switch v.(type) {
+	case string, bool:
+		return v
+	}
+	return n
+}
 
 // Load reads file ("" for none), then the environment ("GLIMPSE_A_B=value"), then
 // sets ("a.b=value"), and validates the whole.

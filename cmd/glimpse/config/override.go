@@ -114,9 +114,13 @@ func (c *Config) setStore(rest, value string) error {
 	if !ok || id == "" || key == "" {
 		return fmt.Errorf("want stores.<id>.<key>")
 	}
-	var v any
-	if err := yaml.Unmarshal([]byte(value), &v); err != nil {
+	var v any = "" // nothing
+	var doc yaml.Node
+	if err := yaml.Unmarshal([]byte(value), &doc); err != nil {
 		return fmt.Errorf("the value is not YAML")
+	}
+	if len(doc.Content) > 0 {
+		v = written(doc.Content[0])
 	}
 	if c.Stores == nil {
 		c.Stores = map[string]Store{}

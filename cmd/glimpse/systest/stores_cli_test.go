@@ -58,4 +58,10 @@ func TestTheStoreCommands(t *testing.T) {
 	if strings.Contains(out, second) {
 		t.Errorf("a location is printed: %s", out)
 	}
+
+	check("an image was read", "check", "second", "--set", "stores.second.read_only=true")
+	must(t, os.Remove(copies[0]))
+	if out, err := store("check", "second", "--set", "stores.second.read_only=true"); err == nil {
+		t.Errorf("a store without its image passes: %s", out)
+	}
 }
