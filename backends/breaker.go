@@ -115,13 +115,13 @@ func (s *breaking) breaker() *breaker {
 		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= s.b.After },
 		IsExcluded:  func(err error) bool { return errors.Is(err, errLeft) },
 		OnStateChange: func(_ string, from, to gobreaker.State) {
-			switch {
-			case to == gobreaker.StateOpen:
+			switch to {
+			case gobreaker.StateOpen:
 				b.until.Store(time.Now().Add(s.b.Rest).UnixNano())
 				if from == gobreaker.StateClosed {
 					b.change.Add(1)
 				}
-			case to == gobreaker.StateClosed:
+			case gobreaker.StateClosed:
 				b.change.Add(-1)
 			}
 		},

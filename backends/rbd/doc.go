@@ -4,6 +4,14 @@
 // librbd, and so the build tag ceph; without it only the configuration and the
 // locators are here.
 //
+// No build that users get has the tag yet. Against Ceph 16.2 the kit's case "what
+// was written comes back" ends in about one run of four with an abort on a thread
+// of librados (io_context_pool: std::system_error, Invalid argument), with and
+// without rbd_cache, and with and without the timeouts of requests. 900 images made,
+// opened, written, snapshotted or renamed one after another, or read and written
+// by six goroutines at once, never did. What is left to suspect is what else that
+// case does: readers that are closed while their goroutine is still reading.
+//
 // What holds: an upload is an image of another name, which begins with
 // glimpse-upload-, until its bytes, its size and its snapshot are there; then it
 // is renamed, which never replaces an image. So nothing half done is ever seen

@@ -124,7 +124,7 @@ func TestBadServers(t *testing.T) {
 			before := fired.Load()
 			s, _ := evil(t, c.h)
 			got, err := readAll(t, s, s.locator("glance", "id"), "", 100, 100)
-			if err == nil || c.want != errAny && !errors.Is(err, c.want) || backends.BusyFor(err) != c.wait {
+			if err == nil || !errors.Is(c.want, errAny) && !errors.Is(err, c.want) || backends.BusyFor(err) != c.wait {
 				t.Errorf("%d bytes, %v, to be asked again in %s", len(got), err, backends.BusyFor(err))
 			}
 			quiet(t, err)

@@ -67,7 +67,7 @@ func (d Data) Open(ctx context.Context, off, n int64) (chunk.Body, error) {
 		return emptyBody{}, nil
 	}
 	t, rest := d.t, d.rest
-	var last error = ErrNoData
+	last := error(ErrNoData)
 	for {
 		// Chunks that were kept before a restart are folded too.
 		d.s.Filled(t.object, d.s.cfg.Geometry.Count(d.Size)-1)

@@ -276,8 +276,7 @@ func TestAnImageThatChangesWhileItIsHashed(t *testing.T) {
 func TestStoppingWhileHashing(t *testing.T) {
 	started := make(chan struct{})
 	f := &meddler{}
-	var b *bench
-	b = newBench(t, func(cfg *Config) {
+	b := newBench(t, func(cfg *Config) {
 		f.Store, cfg.Stores[0].Backend = cfg.Stores[0].Backend, &stuck{f, started}
 		cfg.LeaseRenew = time.Hour
 	})
