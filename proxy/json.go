@@ -47,6 +47,7 @@ func (r *request) empty(code int) error {
 // body reads a bounded body under a deadline that covers all of it.
 func (r *request) body() ([]byte, error) {
 	if n := r.http.Request.Header.ContentLength(); n > maxJSON {
+		r.lingers = true // else the client, still sending, may never see why
 		return nil, image.Errorf(image.TooLarge, "The body is larger than %d bytes.", maxJSON)
 	}
 	stream := r.http.RequestBodyStream()
@@ -59,6 +60,7 @@ func (r *request) body() ([]byte, error) {
 		return nil, image.Wrap(image.Invalid, err, "The body could not be read.")
 	}
 	if len(b) > maxJSON {
+		r.lingers = true
 		return nil, image.Errorf(image.TooLarge, "The body is larger than %d bytes.", maxJSON)
 	}
 	if n := r.http.Request.Header.ContentLength(); n >= 0 && len(b) != n {
