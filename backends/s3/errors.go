@@ -2,13 +2,10 @@ package s3
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"glimpse/backends"
@@ -49,24 +46,7 @@ func translate(ctx context.Context, err error) error {
 	if errors.As(err, &large) {
 		return errors.New("s3: the server's answer is too long")
 	}
-	return fmt.Errorf("s3: %w: %w", backends.ErrUnavailable, plain(err))
-}
-
-// plain keeps of an error of the connection what does not quote the request.
-func plain(err error) error {
-	var ue *url.Error
-	if errors.As(err, &ue) {
-		err = ue.Err
-	}
-	var ne net.Error
-	var ce *tls.CertificateVerificationError
-	switch {
-	case errors.As(err, &ce):
-		return ce
-	case errors.As(err, &ne):
-		return ne
-	}
-	return errors.New("the server does not answer in S3's protocol")
+	return fmt.Errorf("s3: %w: %w", backends.ErrUnavailable, httpread.Plain(err, "S3's protocol"))
 }
 
 // broken is translate for the body of an object.

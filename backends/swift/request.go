@@ -2,7 +2,6 @@ package swift
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -187,23 +186,13 @@ func translate(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
-	var ue *url.Error
-	if errors.As(err, &ue) {
-		err = ue.Err
-	}
 	if errors.Is(err, errRedirect) {
-		return fmt.Errorf("swift: %w", err)
+		return fmt.Errorf("swift: %w", httpread.WithoutURL(err))
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return fmt.Errorf("swift: %w: %w", backends.ErrUnavailable, io.ErrUnexpectedEOF)
 	}
-	var ne net.Error
-	var ce *tls.CertificateVerificationError
-	if !errors.As(err, &ne) && !errors.As(err, &ce) {
-		// Some errors of the protocol quote what the server sent.
-		err = errors.New("the server does not answer in HTTP")
-	}
-	return fmt.Errorf("swift: %w: %w", backends.ErrUnavailable, err)
+	return fmt.Errorf("swift: %w: %w", backends.ErrUnavailable, httpread.Plain(err, "HTTP"))
 }
 
 // statusRateLimit is Swift's own of its rate limits.

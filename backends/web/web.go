@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -195,24 +194,13 @@ func translate(ctx context.Context, err error) error {
 	if cause != nil {
 		return cause
 	}
-	var ue *url.Error
-	if errors.As(err, &ue) {
-		err = ue.Err
-	}
 	if errors.Is(err, errForbidden) || errors.Is(err, errRedirect) {
-		return fmt.Errorf("http: %w", err)
+		return fmt.Errorf("http: %w", httpread.WithoutURL(err))
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return fmt.Errorf("http: %w", io.ErrUnexpectedEOF)
 	}
-	var ne net.Error
-	var ce *tls.CertificateVerificationError
-	if !errors.As(err, &ne) && !errors.As(err, &ce) {
-		// Some errors of the protocol quote what the server sent, such as where it
-		// redirects to.
-		err = errors.New("the server does not answer in HTTP")
-	}
-	return fmt.Errorf("http: %w: %w", backends.ErrUnavailable, err)
+	return fmt.Errorf("http: %w: %w", backends.ErrUnavailable, httpread.Plain(err, "HTTP"))
 }
 
 func statusError(resp *http.Response) error {

@@ -69,7 +69,7 @@ func (s *Service) transfer(ctx context.Context, m image.Image, t target, w backe
 		return "", writeError(err)
 	}
 	p := s.newProof(m, t)
-	if _, err := s.readAll(ctx, t, io.MultiWriter(p, w, told(progress))); err != nil {
+	if _, err := s.readAll(ctx, t, io.MultiWriter(p, refusing{w}, told(progress))); err != nil {
 		return "", err
 	}
 	v, err := p.conclude(ctx)
@@ -81,6 +81,15 @@ func (s *Service) transfer(ctx context.Context, m image.Image, t target, w backe
 	}
 	at, err := w.Commit(ctx)
 	return at, writeError(err)
+}
+
+// refusing gives the errors of a Writer their kind: reading and writing are one
+// loop here, and it must show which of the two stores it was.
+type refusing struct{ backends.Writer }
+
+func (r refusing) Write(b []byte) (int, error) {
+	n, err := r.Writer.Write(b)
+	return n, writeError(err)
 }
 
 // withdraw removes a copy that no record names: its key is of this copy alone, and

@@ -76,9 +76,6 @@ func (s *Service) readAll(ctx context.Context, t target, w io.Writer) (int64, er
 	if err == nil && n != t.object.Size {
 		err = io.ErrUnexpectedEOF
 	}
-	if err != nil {
-		err = fmt.Errorf("origin %s: %w", t.store.ID, err)
-	}
 	return n, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"glimpse/backends"
@@ -227,4 +228,38 @@ func TestAStoreThatHangsIsNotACancelledUpload(t *testing.T) {
 			t.Errorf("%v: %d, want %d", err, got, want)
 		}
 	}
+}
+
+// What the second store refuses is not said of the first.
+func TestACopyThatIsRefused(t *testing.T) {
+	full := filling{mem.New("s")}
+	b := newBench(t, func(c *Config) { c.Stores = append(c.Stores, Store{ID: "second", Type: "mem", Backend: full}) })
+	m, err := b.upload(b.queued(nil), bytes.NewReader(backendtest.Bytes(300)), -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = b.Copy(t.Context(), m, "second", nil)
+	if image.KindOf(err) != image.TooLarge || strings.Contains(err.Error(), "origin main") {
+		t.Errorf("got %v", err)
+	}
+	if m, err = b.reg.Get(t.Context(), m.ID); err != nil || len(m.Locations) != 1 {
+		t.Errorf("%d locations, %v", len(m.Locations), err)
+	}
+}
+
+// filling is a store that has no room for a single byte.
+type filling struct{ *mem.Store }
+
+func (s filling) Create(ctx context.Context, key string, size int64) (backends.Writer, error) {
+	w, err := s.Store.Create(ctx, key, size)
+	return fillingWriter{w}, err
+}
+
+type fillingWriter struct{ backends.Writer }
+
+func (w fillingWriter) Write(p []byte) (int, error) {
+	if len(p) > 0 {
+		return 0, backends.ErrFull
+	}
+	return w.Writer.Write(p)
 }
