@@ -4,10 +4,10 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 TOOLS := go tool -modfile=.ci/tools/go.mod
 export CGO_ENABLED ?= 0
 
-.PHONY: help run build test test-deps test-long teeth soak race fuzz bench check fmt lint clean go
+.PHONY: help run build servers servers-stop test test-deps test-long teeth soak race fuzz bench check fmt lint clean go
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 go:
 	@.ci/need-go
@@ -17,6 +17,14 @@ build: go ## bin/glimpse, static
 
 run: build ## build and start a node on embedded defaults, http://127.0.0.1:9292
 	@exec bin/glimpse serve
+
+servers: build ## start real stores to try a node on (Swift, S3, Ceph, nginx; what is installed), on loopback
+	@go build -o bin/servers ./cmd/servers
+	@bin/servers start
+
+servers-stop: go ## end those stores, and throw the images in them away
+	@go build -o bin/servers ./cmd/servers
+	@bin/servers stop
 
 test: go ## set up what the tests need (DEPS=skip declines) and run them all
 	@.ci/deps offer

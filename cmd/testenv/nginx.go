@@ -10,9 +10,10 @@ import (
 	"time"
 )
 
-const nginxConfig = `%[5]s
-worker_processes 1;
-daemon off;
+// nginxConfig has one process do all: a worker would outlive a master that is
+// killed.
+const nginxConfig = `daemon off;
+master_process off;
 pid %[1]s/nginx.pid;
 error_log %[1]s/error.log;
 events { worker_connections 256; }
@@ -44,12 +45,8 @@ func Nginx(t testing.TB, lines string) *Web {
 	Need(t, "nginx")
 	addr := address(t)
 	w := &Web{URL: "http://" + addr, Root: t.TempDir(), Logs: t.TempDir()}
-	user := ""
-	if os.Getuid() == 0 { // else its workers couldn't enter the folder
-		user = "user root;"
-	}
 	conf := filepath.Join(w.Logs, "nginx.conf")
-	text := fmt.Sprintf(nginxConfig, w.Logs, addr[strings.LastIndex(addr, ":")+1:], w.Root, lines, user)
+	text := fmt.Sprintf(nginxConfig, w.Logs, addr[strings.LastIndex(addr, ":")+1:], w.Root, lines)
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
