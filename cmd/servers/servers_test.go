@@ -54,13 +54,18 @@ func program(t *testing.T) tool {
 	return s
 }
 
-func (s tool) try(args ...string) (string, error) {
+func (s tool) command(args ...string) *exec.Cmd {
 	s.t.Helper()
 	self, err := os.Executable()
 	must(s.t, err)
 	cmd := exec.Command(self, append(args, "--dir", s.Dir)...)
 	cmd.Env = append(os.Environ(), asProgram+"=1")
-	out, err := cmd.CombinedOutput()
+	return cmd
+}
+
+func (s tool) try(args ...string) (string, error) {
+	s.t.Helper()
+	out, err := s.command(args...).CombinedOutput()
 	return string(out), err
 }
 
@@ -106,6 +111,16 @@ func (s tool) left() (all []string) {
 		all = append(all, name+" "+strings.ReplaceAll(string(line), "\x00", " "))
 	}
 	return all
+}
+
+// until waits for what must come to pass.
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("never seen: " + what)
+		}
+	}
 }
 
 func (s tool) nothingLeft() {
@@ -236,13 +251,34 @@ func TestADaemonThatIsKilled(t *testing.T) {
 	} {
 		s.run("default_store: s3", start...)
 		must(t, syscall.Kill(s.daemon(), syscall.SIGKILL))
-		for len(s.left()) > 0 { // or the test runs out of time
-			time.Sleep(10 * time.Millisecond)
-		}
+		until(t, "the end of its servers", func() bool { return len(s.left()) == 0 })
 		next()
 	}
 	s.run("default_store: s3", start...)
 	s.run("have ended", "stop")
+	s.nothingLeft()
+}
+
+// A start that is interrupted while a server is on its way leaves none.
+func TestAnInterruptedStart(t *testing.T) {
+	testenv.Need(t, "nginx")
+	s, fake := program(t), t.TempDir()
+	slow := "#!/bin/sh\nuntil [ -e " + fake + "/go ]; do sleep 0.05; done\n"
+	must(t, os.WriteFile(filepath.Join(fake, "versitygw"), []byte(slow), 0o755))
+	t.Setenv("PATH", fake+":"+os.Getenv("PATH"))
+	var out bytes.Buffer
+	start := s.command("start", "--only", "versitygw,nginx")
+	start.Stdout, start.Stderr = &out, &out
+	must(t, start.Start())
+	runs := func(name string) bool { return strings.Contains(strings.Join(s.left(), "\n"), name) }
+	until(t, "both", func() bool { return runs("nginx") && runs("versitygw") })
+	must(t, start.Process.Signal(syscall.SIGINT))
+	until(t, "the end of nginx", func() bool { return !runs("nginx") })
+	must(t, os.WriteFile(filepath.Join(fake, "go"), nil, 0o600))
+	if err := start.Wait(); err == nil || !strings.Contains(out.String(), "told to end") {
+		t.Errorf("%v: %s", err, out.String())
+	}
+	s.run("not running", "stop")
 	s.nothingLeft()
 }
 

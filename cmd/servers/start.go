@@ -38,10 +38,11 @@ func (s startCmd) Run(ctx context.Context, out io.Writer) error {
 	fmt.Fprintln(out, "Starting the servers, which takes up to a minute.")
 	defer context.AfterFunc(ctx, func() { _ = cmd.Process.Signal(syscall.SIGTERM) })() // it may have ended
 	var r report
-	if err := json.NewDecoder(said).Decode(&r); err != nil {
-		return fmt.Errorf("the servers were ended before all of them answered; see %s", s.log())
+	if json.NewDecoder(said).Decode(&r) != nil {
+		r.Failed = "the servers were killed before all of them answered; see " + s.log()
 	}
 	if r.Failed != "" {
+		_ = cmd.Wait() // what it says is known
 		return errors.New(r.Failed)
 	}
 	for _, l := range r.LeftOut {
