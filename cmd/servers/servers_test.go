@@ -97,18 +97,21 @@ func (s tool) daemon() int {
 	return pid
 }
 
-// left returns the servers of the folder: all of them have it in their environment.
+// left returns the servers of the folder: all of them have files in it open.
 func (s tool) left() (all []string) {
 	s.t.Helper()
-	files, err := filepath.Glob("/proc/[0-9]*/environ")
+	fds, err := filepath.Glob("/proc/[0-9]*/fd/*")
 	must(s.t, err)
-	for _, name := range files {
-		env, err := os.ReadFile(name)
-		if err != nil || !bytes.Contains(env, []byte("TMPDIR="+s.data()+"\x00")) {
+	seen := map[string]bool{}
+	for _, fd := range fds {
+		file, err := os.Readlink(fd)
+		process := filepath.Dir(filepath.Dir(fd))
+		if err != nil || !strings.HasPrefix(file, s.data()) || seen[process] {
 			continue // it has ended, or is another's
 		}
-		line, _ := os.ReadFile(filepath.Join(filepath.Dir(name), "cmdline"))
-		all = append(all, name+" "+strings.ReplaceAll(string(line), "\x00", " "))
+		seen[process] = true
+		line, _ := os.ReadFile(process + "/cmdline")
+		all = append(all, process+" "+strings.ReplaceAll(string(line), "\x00", " "))
 	}
 	return all
 }
