@@ -254,7 +254,7 @@ func TestADaemonThatIsKilled(t *testing.T) {
 	} {
 		s.run("default_store: s3", start...)
 		must(t, syscall.Kill(s.daemon(), syscall.SIGKILL))
-		until(t, "the end of its servers", func() bool { return len(s.left()) == 0 })
+		until(t, "the end of it and its servers", func() bool { return s.daemon() == 0 && len(s.left()) == 0 })
 		next()
 	}
 	s.run("default_store: s3", start...)
