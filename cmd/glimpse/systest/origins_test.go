@@ -43,7 +43,7 @@ func origins(t *testing.T, folder string) []origin {
 	login := overTLS(t, swift.AuthURL, cert, key)
 	refs := filepath.Join(t.TempDir(), "refs.conf")
 	must(t, os.WriteFile(refs, fmt.Appendf(nil, "[site]\nauth_version = 1\nauth_address = %s\nuser = %s\nkey = %s\n", swift.AuthURL, swift.User, swift.Key), 0o600))
-	return []origin{
+	all := []origin{
 		{
 			id: "main", kind: "file", glance: []string{"filesystem_store_datadir=" + folder}, glimpse: []string{"path=" + folder},
 			in:  files(folder),
@@ -78,6 +78,31 @@ func origins(t *testing.T, folder string) []origin {
 			glimpse: append(ourSwift("refs"), "config_file="+refs, "default_swift_reference=site"),
 			in:      objects(swift, "refs"), pieces: segments(swift, "refs"),
 			old: []form{{from: "swift+config://site", to: "swift+http://test:tester:testing@" + strings.TrimPrefix(swift.AuthURL, "http://")}, {}},
+		},
+	}
+	if os.Getenv("GLIMPSE_LONG") != "" {
+		all = append(all, gateway(t)...)
+	}
+	return all
+}
+
+// gateway is Ceph's, by both of its protocols.
+func gateway(t *testing.T) []origin {
+	g := testenv.RGW(t)
+	s3 := &testenv.S3Server{URL: g.URL, Access: g.AccessKey, Secret: g.SecretKey}
+	swift := &testenv.SwiftServer{AuthURL: g.SwiftAuth, User: g.SwiftUser, Key: g.SwiftKey}
+	return []origin{
+		{
+			id: "gate", kind: "s3", glance: glanceS3(s3, "three"), glimpse: append(ourS3(s3, "three"), "region=default"),
+			in: objects(swift, "three"), token: true,
+			old: []form{{from: s3.Access + ":" + s3.Secret + "@", unread: true}, {}},
+		},
+		{
+			id: "port", kind: "swift",
+			glance:  append(glanceSwift("port"), "swift_store_auth_version=1", "swift_store_auth_address="+swift.AuthURL, "swift_store_user="+swift.User, "swift_store_key="+swift.Key),
+			glimpse: append(ourSwift("port"), "auth_version=1", "auth_address="+swift.AuthURL, "user="+swift.User, "key="+swift.Key, "conditional_put=false"),
+			in:      objects(swift, "port"), pieces: segments(swift, "port"), token: true,
+			old: []form{{from: "img%3Aswift:", to: "img:swift:"}, {}},
 		},
 	}
 }
