@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -96,12 +97,16 @@ func (f *File) Properties() map[string]any {
 	return p
 }
 
-// Prefixes begin the location URLs of its folders.
-func (f *File) Prefixes() (list []string) {
+// Owns tells the files in its folders.
+func (f *File) Owns() func(backends.Locator) bool {
+	var folders []string
 	for _, p := range f.Paths {
 		if abs, err := filepath.Abs(p.Path); err == nil {
-			list = append(list, "file://"+abs+"/")
+			folders = append(folders, "://"+abs+"/")
 		}
 	}
-	return list
+	return func(at backends.Locator) bool {
+		rest := strings.TrimPrefix(strings.TrimPrefix(at.Reveal(), "filesystem"), "file")
+		return slices.ContainsFunc(folders, func(folder string) bool { return strings.HasPrefix(rest, folder) })
+	}
 }

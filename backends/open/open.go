@@ -177,6 +177,17 @@ func (c Config) Metadata() func(backends.Locator) map[string]string {
 	return nil
 }
 
+// Owns tells the store's own locations from those of others of its type; nil where
+// the driver can't. Glance wrote no store's id beside them while it had one store.
+func (c Config) Owns() func(backends.Locator) bool {
+	if d, ok := c.Driver.(interface {
+		Owns() func(backends.Locator) bool
+	}); ok {
+		return d.Owns()
+	}
+	return nil
+}
+
 // Open makes the store.
 func Open(ctx context.Context, id string, c Config) (backends.Store, error) {
 	s, err := c.Driver.Open(ctx, id, c.Common)

@@ -165,3 +165,34 @@ func TestTheMetadataFile(t *testing.T) {
 		t.Errorf("without a file: %v", err)
 	}
 }
+
+// Two stores of one type tell whose a location is that names no store.
+func TestStoresKnowTheirLocations(t *testing.T) {
+	owner := func(keys map[string]any) func(backends.Locator) bool {
+		t.Helper()
+		c, err := Decode("x", keys, Dirs{Data: "/data"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Owns()
+	}
+	folders := owner(map[string]any{"type": "file", "paths": []any{map[string]any{"path": "one"}, map[string]any{"path": "/two"}}})
+	bucket := owner(map[string]any{"type": "s3", "endpoint": "http://host:1", "bucket": "b", "access_key": "a", "secret_key": "s"})
+	container := owner(map[string]any{"type": "swift", "auth_address": "http://host/v3", "user": "p:u", "key": "k", "container": "c"})
+	for at, want := range map[backends.Locator][3]bool{
+		"file:///data/one/id":                {true, false, false},
+		"filesystem:///two/id":               {true, false, false},
+		"file:///data/one2/id":               {},
+		"http:///two/id":                     {},
+		"s3://a:s@host:1/b/id":               {false, true, false},
+		"swift+http://p%3Au:k@host/v3/c/id":  {false, false, true},
+		"swift+http://p%3Au:k@host/v3/c2/id": {},
+	} {
+		if got := [3]bool{folders(at), bucket(at), container(at)}; got != want {
+			t.Errorf("%s: %v", at, got)
+		}
+	}
+	if owner(map[string]any{"type": "http"}) != nil {
+		t.Error("a web store owns places")
+	}
+}

@@ -50,6 +50,9 @@ func (c *S3) config(common Common) s3.Config {
 	}
 }
 
+// Owns tells the objects of its bucket.
+func (c *S3) Owns() func(backends.Locator) bool { return c.config(Common{}).Owns() }
+
 // Properties are Glance's of an S3 store; every object is made of parts, which
 // are sent one after another.
 func (c *S3) Properties() map[string]any {

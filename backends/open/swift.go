@@ -114,6 +114,15 @@ func (s *Swift) Open(_ context.Context, _ string, c Common) (backends.Store, err
 	})
 }
 
+// Owns tells the objects of its containers.
+func (s *Swift) Owns() func(backends.Locator) bool {
+	accounts, err := s.accounts()
+	if err != nil {
+		return nil // the store can't be opened either
+	}
+	return swift.Config{Accounts: accounts, Container: s.Container, Seed: s.Seed, MultiTenant: s.MultiTenant}.Owns
+}
+
 func (s *Swift) accounts() (map[string]swift.Credentials, error) {
 	if s.ConfigFile != "" {
 		all, err := swift.References(s.ConfigFile, s.AuthVersion)

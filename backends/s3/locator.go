@@ -76,6 +76,19 @@ func sameHost(a, b string, https bool) bool {
 	return norm(a) == norm(b)
 }
 
+// Owns tells the locations of the bucket, whatever credentials are in them.
+func (c Config) Owns() func(backends.Locator) bool {
+	u, err := url.Parse(c.Endpoint)
+	if err != nil {
+		return nil
+	}
+	host, https := hostOf(u), u.Scheme == "https"
+	return func(at backends.Locator) bool {
+		l, ok := parse(at.Reveal())
+		return ok && l.bucket == c.Bucket && sameHost(l.host, host, https)
+	}
+}
+
 // locator is where key lies, as Glance would write it.
 func (s *Store) locator(key string) backends.Locator {
 	scheme, creds := "s3", ""

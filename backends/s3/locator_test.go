@@ -155,6 +155,25 @@ func TestWhatALocationMayOpen(t *testing.T) {
 	}
 }
 
+func TestABucketKnowsItsLocations(t *testing.T) {
+	c := config("https://s3.example.org", "AK", "hush")
+	c.Bucket = "images"
+	owns := c.Owns()
+	for text, want := range map[string]bool{
+		"s3+https://AK:hush@s3.example.org/images/k":     true,
+		"s3+https://OLD:key@s3.example.org:443/images/k": true,
+		"s3://s3.example.org/images/k":                   true,
+		"s3+https://AK:hush@s3.example.org/images2/k":    false,
+		"s3+https://AK:hush@other.example.org/images/k":  false,
+		"s3+https://AK:hush@s3.example.org:80/images/k":  false,
+		"https://s3.example.org/images/k":                false,
+	} {
+		if got := owns(backends.Locator(text)); got != want {
+			t.Errorf("%s: %t", text, got)
+		}
+	}
+}
+
 func TestSecretsDoNotPrint(t *testing.T) {
 	c := config("https://s3.example.org", "AKHUSH", "hush")
 	for _, text := range []string{fmt.Sprintf("%v %+v %#v", c, c, c), fmt.Sprint(store(t, c).locator("k"))} {

@@ -142,6 +142,28 @@ func (s *Store) credentials(l location) (Credentials, error) {
 	return cred, nil
 }
 
+// Owns tells the locations in the store's containers that its accounts lead to,
+// whatever key is in them.
+func (c Config) Owns(at backends.Locator) bool {
+	l, err := parse(at)
+	if err != nil || l.container != c.Container && !((c.Seed > 0 || c.MultiTenant) && strings.HasPrefix(l.container, c.Container+"_")) {
+		return false
+	}
+	switch {
+	case l.scheme == schemeConfig:
+		_, ok := c.Accounts[l.address]
+		return ok
+	case l.user == "":
+		return c.MultiTenant
+	}
+	for _, a := range c.Accounts {
+		if trim(a.AuthURL) == trim(l.url()) {
+			return true
+		}
+	}
+	return false
+}
+
 func trim(u string) string { return strings.TrimRight(u, "/") }
 
 // sameHost says whether two URLs lead to one server in the same way.

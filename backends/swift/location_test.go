@@ -82,6 +82,30 @@ func TestCredentialsStayWithTheirServer(t *testing.T) {
 	}
 }
 
+func TestAStoreKnowsItsLocations(t *testing.T) {
+	cfg := config(keystone("service:glance", "own-key"))
+	cfg.Container = "glance"
+	seeded, tenants := cfg, cfg
+	seeded.Seed, tenants.MultiTenant = 2, true
+	for at, want := range map[string][3]bool{
+		"swift+https://service%3Aglance:own-key@keystone:5000/v3/glance/id": {true, true, true},
+		"swift://service:glance:old-key@keystone:5000/v3//glance/id":        {true, true, true},
+		"swift+config://" + cfg.Reference + "/glance/id":                    {true, true, true},
+		"swift+config://" + cfg.Reference + "/glance_1a/1a":                 {false, true, true},
+		"swift+config://another/glance/id":                                  {},
+		"swift+config://" + cfg.Reference + "/glance2/id":                   {},
+		"swift+http://service%3Aglance:own-key@keystone:5000/v3/glance/id":  {},
+		"swift+https://service%3Aglance:own-key@other:5000/v3/glance/id":    {},
+		"swift+https://storage/v1/AUTH_x/glance_id/id":                      {false, false, true},
+		"s3://host/glance/id": {},
+	} {
+		l := backends.Locator(at)
+		if got := [3]bool{cfg.Owns(l), seeded.Owns(l), tenants.Owns(l)}; got != want {
+			t.Errorf("%s: %v", at, got)
+		}
+	}
+}
+
 func TestContainersBySeed(t *testing.T) {
 	const id = "3A1dc2b6-57bb-4a56-a2b5-5d1e9a8f9f3c"
 	for seed, want := range map[int]string{0: "glance", 3: "glance_3a1", 8: "glance_3a1dc2b6", 9: "glance_3a1dc2b6-5", 13: "glance_3a1dc2b6-57bb-", 32: "glance_" + strings.ToLower(id)} {

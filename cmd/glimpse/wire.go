@@ -207,20 +207,11 @@ func openStores(ctx context.Context, n *node, m *metrics) ([]ops.Store, error) {
 		stores = append(stores, ops.Store{
 			ID: id, Type: oc.Type, Description: oc.Description, Weight: oc.Weight, ReadOnly: oc.ReadOnly || b.Caps().ReadOnly,
 			MemoryOnly: oc.Cache == "off" || oc.Cache != "on" && uncached(n.config, oc), Unshared: oc.Unshared(),
-			Schemes: open.Schemes(oc.Type), Prefixes: prefixes(oc.Driver), Properties: oc.Driver.Properties(), Backend: backends.Observe(b, m.observeStore(id)),
-			Metadata: oc.Metadata(),
+			Schemes: open.Schemes(oc.Type), Properties: oc.Driver.Properties(), Backend: backends.Observe(b, m.observeStore(id)),
+			Owns: oc.Owns(), Metadata: oc.Metadata(),
 		})
 	}
 	return stores, nil
-}
-
-// prefixes begin a store's own location URLs, where its driver can tell them from
-// those of others of its type.
-func prefixes(d open.Driver) []string {
-	if p, ok := d.(interface{ Prefixes() []string }); ok {
-		return p.Prefixes()
-	}
-	return nil
 }
 
 // uncached says that a store's images are not worth room on disk unless its

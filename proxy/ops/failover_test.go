@@ -96,10 +96,11 @@ type pair struct {
 
 func newPair(t *testing.T, change func(*Config)) *pair {
 	p := &pair{heavy: &brittle{Store: mem.New("heavy")}, light: &brittle{Store: mem.New("light")}}
+	heavy := func(at backends.Locator) bool { return strings.HasPrefix(at.Reveal(), "mem://heavy/") }
 	p.bench = newBench(t, func(c *Config) {
 		c.Stores = []Store{
 			{ID: "light", Type: "mem", Schemes: []string{"mem"}, Backend: p.light},
-			{ID: "heavy", Type: "mem", Schemes: []string{"mem"}, Prefixes: []string{"mem://heavy/"}, Weight: 10, Backend: p.heavy},
+			{ID: "heavy", Type: "mem", Schemes: []string{"mem"}, Owns: heavy, Weight: 10, Backend: p.heavy},
 		}
 		c.DefaultStore = "heavy"
 		if change != nil {

@@ -32,7 +32,8 @@ type Place struct {
 func badPlace(err error) error { return image.Wrap(image.Invalid, err, "Invalid location") }
 
 // Locate finds the store that reads a URL: the one that the metadata names, if
-// its type has such URLs, else one whose type does. It contacts nobody.
+// its type has such URLs, else the one that owns it, else one whose type has such
+// URLs. It contacts nobody.
 func (s *Service) Locate(url string, metadata map[string]string) (Place, error) {
 	scheme, _, ok := strings.Cut(url, "://")
 	scheme = strings.ToLower(scheme)
@@ -41,7 +42,7 @@ func (s *Service) Locate(url string, metadata map[string]string) (Place, error) 
 	}
 	st := s.stores[metadata["store"]]
 	if st == nil || !slices.Contains(st.Schemes, scheme) {
-		st = s.storeOf(image.Location{URL: image.Secret(scheme + ":")})
+		st = s.storeOf(image.Location{URL: image.Secret(scheme + url[len(scheme):])})
 	}
 	if st == nil {
 		return Place{}, badPlace(nil)

@@ -21,7 +21,7 @@ func (s *Service) storeOf(l image.Location) *Store {
 	}
 	url := l.URL.Reveal()
 	for i := range s.cfg.Stores {
-		if slices.ContainsFunc(s.cfg.Stores[i].Prefixes, func(p string) bool { return strings.HasPrefix(url, p) }) {
+		if owns := s.cfg.Stores[i].Owns; owns != nil && owns(backends.Locator(url)) {
 			return &s.cfg.Stores[i]
 		}
 	}

@@ -41,9 +41,9 @@ type Store struct {
 	MemoryOnly            bool           // its bytes are not kept in the disk tier
 	Unshared              bool           // a folder of this node alone
 	Schemes               []string       // of the location URLs that stores of its type have
-	Prefixes              []string       // of its own location URLs, where they tell it from others of its type
 	Properties            map[string]any // what admins are shown of it
 	Backend               backends.Store
+	Owns                  func(backends.Locator) bool              // tells its own locations from those of others of its type; nil: it can't
 	Metadata              func(backends.Locator) map[string]string // of a new location, besides the store's id; nil: none
 }
 
