@@ -4,7 +4,10 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 TOOLS := go tool -modfile=.ci/tools/go.mod
 export CGO_ENABLED ?= 0
 
-.PHONY: help run build servers servers-stop test test-deps test-long teeth soak race fuzz bench check fmt lint clean go
+# The build tags of the rbd store; none where librbd is missing.
+CEPH_TAGS = $(shell .ci/ceph-tags)
+
+.PHONY: help run build build-ceph servers servers-stop test test-ceph test-deps test-long teeth soak race fuzz bench check fmt lint clean go
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,6 +17,10 @@ go:
 
 build: go ## bin/glimpse, static
 	@CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/glimpse ./cmd/glimpse
+
+build-ceph: go ## bin/glimpse with the rbd store; needs a C compiler, librados-dev and librbd-dev
+	@[ -n "$(CEPH_TAGS)" ] || { echo "librbd or a C compiler is missing: apt-get install gcc libc6-dev librados-dev librbd-dev" >&2; exit 1; }
+	@CGO_ENABLED=1 go build -trimpath -tags "$(CEPH_TAGS)" -ldflags '-X main.version=$(VERSION)' -o bin/glimpse ./cmd/glimpse
 
 run: build ## build and start a node on embedded defaults, http://127.0.0.1:9292
 	@exec bin/glimpse serve
@@ -29,6 +36,11 @@ servers-stop: go ## end those stores, and throw the images in them away
 test: go ## set up what the tests need (DEPS=skip declines) and run them all
 	@.ci/deps offer
 	@go run ./cmd/testreport ./...
+	@$(MAKE) --no-print-directory test-ceph
+
+test-ceph: go ## the tests of the rbd store, which need librbd
+	@if [ -n "$(CEPH_TAGS)" ]; then CGO_ENABLED=1 go run ./cmd/testreport -tags "$(CEPH_TAGS)" ./backends/rbd ./backends/open; \
+	else echo "librbd or a C compiler is missing: the tests of the rbd store are skipped"; [ "$${CI:-}" != true ]; fi
 
 test-deps: ## install the servers and clients that the tests need (Debian or Ubuntu, as root)
 	@.ci/deps install
@@ -63,6 +75,7 @@ fmt: go ## format all Go files
 
 lint: go ## golangci-lint with the linters of .golangci.yml
 	@$(TOOLS) golangci-lint run ./...
+	@[ -z "$(CEPH_TAGS)" ] || CGO_ENABLED=1 $(TOOLS) golangci-lint run --build-tags "$(CEPH_TAGS)" ./backends/rbd ./backends/open
 
 clean: ## remove what was built
 	@rm -rf bin

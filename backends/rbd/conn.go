@@ -62,6 +62,9 @@ func configure(c Config) (conn *rados.Conn, err error) {
 		// What librbd would keep unwritten could fail after it was acknowledged, and
 		// the bytes are cached in another place.
 		{"rbd_cache", "false"},
+		// librbd touches an image once more after it has told the caller that it is
+		// open; see doc.go.
+		{"librados_thread_count", "1"},
 	} {
 		if err := conn.SetConfigOption(o[0], o[1]); err != nil {
 			return nil, fmt.Errorf("rbd: %s: %w", o[0], err)

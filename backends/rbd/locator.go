@@ -49,6 +49,21 @@ func parse(at backends.Locator) (place, error) {
 	return place{parts[0], parts[1], parts[2], parts[3]}, nil
 }
 
+// Owns tells the locations of the pool; those of another cluster that has a pool of
+// the same name only where the conf says which cluster it is of.
+func (c Config) Owns() func(backends.Locator) bool {
+	fsid := ""
+	if conn, err := configure(c); err == nil {
+		if text, err := conn.GetConfigOption("fsid"); err == nil && strings.Trim(text, "0-") != "" {
+			fsid = text
+		}
+	}
+	return func(at backends.Locator) bool {
+		p, err := parse(at)
+		return err == nil && p.pool == c.Pool && (fsid == "" || p.fsid == fsid)
+	}
+}
+
 func (p place) locator() backends.Locator {
 	if p.snap == "" {
 		return backends.Locator(scheme + p.image)
