@@ -10,6 +10,8 @@ import (
 	"os/signal"
 	"regexp"
 	"time"
+
+	"glimpse/cmd/testenv"
 )
 
 type options struct {
@@ -41,6 +43,12 @@ var rows = []struct {
 
 func main() {
 	log.SetFlags(0)
+	if len(os.Args) > 1 && os.Args[1] == s3Command {
+		if err := s3Download(context.Background(), os.Args[2:]); err != nil {
+			log.Fatal("bench: ", err)
+		}
+		return
+	}
 	var o options
 	flag.StringVar(&o.binary, "binary", "bin/glimpse", "the node to measure")
 	flag.StringVar(&o.dir, "dir", "", "where to work; empty: a temporary folder")
@@ -71,6 +79,7 @@ func run(ctx context.Context, out io.Writer, o options, only *regexp.Regexp) err
 	if err := os.Chmod(o.dir, 0o755); err != nil { // nginx's workers run as another user
 		return err
 	}
+	defer testenv.Stop() // not before: each server is started once, for all rows
 	describe(out)
 	failed := 0
 	for _, r := range rows {
