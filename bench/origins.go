@@ -21,8 +21,9 @@ type origin struct {
 	sets func(place string) []string
 	// location is the image's URL there, as a record holds it.
 	location func(place string) string
-	// tool is the command that a user would download with.
+	// tool is the command that a user would download with, and peer what it is called.
 	tool func(place string) []string
+	peer string
 }
 
 // origins is the table of the store types that are measured.
@@ -69,6 +70,7 @@ func webOrigin(l *lab, image string) (origin, error) {
 			return []string{"stores.origin.type=http", "stores.origin.allowed_hosts=[127.0.0.1]"}
 		},
 		location: at,
+		peer:     "curl",
 		tool: func(addr string) []string {
 			return []string{"curl", "--silent", "--fail", "--output", "/dev/null", at(addr)}
 		},
@@ -100,6 +102,7 @@ func s3Origin(l *lab, image string) (origin, error) {
 	return origin{
 		behind: l.server(addr), sets: sets,
 		location: func(to string) string { return strings.Replace(at, addr, to, 1) },
+		peer:     "the SDK's ranged gets",
 		tool: func(addr string) []string {
 			return []string{self, s3Command, "http://" + addr, s.Access, s.Secret, "images", key}
 		},
@@ -132,6 +135,7 @@ func swiftOrigin(l *lab, image string) (origin, error) {
 	return origin{
 		behind: l.server(u.Host), sets: sets,
 		location: func(to string) string { return strings.Replace(at, u.Host, to, 1) },
+		peer:     "swift download",
 		tool: func(addr string) []string {
 			return []string{"swift", "-A", auth(addr), "-U", s.User, "-K", s.Key, "download", "glance", key, "--output", "/dev/null", "--ignore-mtime"}
 		},

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -24,6 +25,7 @@ func stores(l *lab) error {
 			if err != nil {
 				return err
 			}
+			l.say(o.peer + ": " + strings.Join(o.tool(at), " "))
 			var tool, node []measurement
 			for range l.rounds/2 + 1 {
 				m, err := command(l, o.tool(at))
@@ -36,7 +38,7 @@ func stores(l *lab) error {
 				}
 				node = append(node, m)
 			}
-			l.compare(kind, o.tool(at)[0], limit, tool, node)
+			l.compare(kind, o.peer, limit, tool, node)
 			g.stop()
 			g.process = nil
 		}
@@ -51,6 +53,9 @@ func (l *lab) compare(kind, name string, limit int64, tool, node []measurement) 
 	what, aim := "without a limit", ""
 	if limit > 0 {
 		what, aim = fmt.Sprintf("origin of %d MB/s", limit/1_000_000), " (aim 1.1)"
+	}
+	for i := range tool {
+		l.say(fmt.Sprintf("  %s %.2f s, glimpse %.2f s: %.3f", name, tool[i].wall, node[i].wall, node[i].wall/tool[i].wall))
 	}
 	l.say(fmt.Sprintf("%s, %s: %s %.2f s, glimpse cold %.2f s, ratio %.3f%s; CPU %.2f and %.2f s per GiB", kind, what, name, tw, nw, nw/tw, aim, tc/gib, nc/gib))
 }
