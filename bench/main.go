@@ -20,6 +20,7 @@ type options struct {
 	size    int64
 	clients int
 	rounds  int
+	kinds   *regexp.Regexp
 }
 
 // rows are the workloads, each beside its peers.
@@ -56,8 +57,10 @@ func main() {
 	flag.IntVar(&o.clients, "clients", 16, "clients at once")
 	flag.IntVar(&o.rounds, "rounds", 5, "interleaved rounds; the median is printed")
 	only := flag.String("run", "", "regular expression of the rows to run; empty: all")
+	kinds := flag.String("kinds", "", "regular expression of the types of store that rows of several take; empty: all")
 	flag.Parse()
 	o.size = *size << 20
+	o.kinds = regexp.MustCompile(*kinds)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := run(ctx, os.Stdout, o, regexp.MustCompile(*only)); err != nil {

@@ -85,11 +85,11 @@ func s3Origin(l *lab, image string) (origin, error) {
 	addr := strings.TrimPrefix(s.URL, "http://")
 	sets := func(addr string) []string {
 		return []string{
-			"stores.origin.type=s3", "stores.origin.endpoint=http://" + addr, "stores.origin.bucket=images", "stores.origin.create_bucket=true",
+			"stores.origin.type=s3", "stores.origin.endpoint=http://" + addr, "stores.origin.bucket=images",
 			"stores.origin.access_key=" + s.Access, "stores.origin.secret_key=" + s.Secret,
 		}
 	}
-	at, err := l.uploaded("s3", image, sets(addr)...)
+	at, err := l.uploaded("s3", image, append(sets(addr), "stores.origin.create_bucket=true")...)
 	if err != nil {
 		return origin{}, err
 	}
@@ -123,10 +123,9 @@ func swiftOrigin(l *lab, image string) (origin, error) {
 	sets := func(addr string) []string {
 		return []string{
 			"stores.origin.type=swift", "stores.origin.auth_url=" + auth(addr), "stores.origin.auth_version=1", "stores.origin.user=" + s.User, "stores.origin.key=" + s.Key,
-			"stores.origin.create_container_on_put=true", "stores.origin.large_object_chunk_size=200MiB", "cache.memory.size=1GiB",
 		}
 	}
-	at, err := l.uploaded("swift", image, sets(u.Host)...)
+	at, err := l.uploaded("swift", image, append(sets(u.Host), "stores.origin.create_container_on_put=true", "stores.origin.large_object_chunk_size=200MiB", "cache.memory.size=1GiB")...)
 	if err != nil {
 		return origin{}, err
 	}

@@ -105,6 +105,9 @@ func (l *lab) eachOrigin(fn func(kind string, o origin) error) error {
 	image := l.image(l.size)
 	var errs []error
 	for _, row := range origins {
+		if !l.kinds.MatchString(row.kind) {
+			continue
+		}
 		o, err := row.open(l, image)
 		if err == nil {
 			err = fn(row.kind, o)
