@@ -31,10 +31,7 @@ func within(ctx context.Context, out io.Writer, o options, row func(*lab) error)
 		return err
 	}
 	o.dir = dir
-	defer func() {
-		testenv.Stop()
-		err = errors.Join(err, os.RemoveAll(dir))
-	}()
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	return testenv.Alone(ctx, dir, out, func(s *testenv.Standalone) error { return row(&lab{s, o, ctx, out}) })
 }
 

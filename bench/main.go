@@ -10,6 +10,8 @@ import (
 	"os/signal"
 	"regexp"
 	"time"
+
+	"glimpse/cmd/testenv"
 )
 
 type options struct {
@@ -18,6 +20,7 @@ type options struct {
 	size    int64
 	clients int
 	rounds  int
+	kinds   *regexp.Regexp
 }
 
 // rows are the workloads, each beside its peers.
@@ -41,6 +44,12 @@ var rows = []struct {
 
 func main() {
 	log.SetFlags(0)
+	if len(os.Args) > 1 && os.Args[1] == s3Command {
+		if err := s3Download(context.Background(), os.Args[2:]); err != nil {
+			log.Fatal("bench: ", err)
+		}
+		return
+	}
 	var o options
 	flag.StringVar(&o.binary, "binary", "bin/glimpse", "the node to measure")
 	flag.StringVar(&o.dir, "dir", "", "where to work; empty: a temporary folder")
@@ -48,8 +57,10 @@ func main() {
 	flag.IntVar(&o.clients, "clients", 16, "clients at once")
 	flag.IntVar(&o.rounds, "rounds", 5, "interleaved rounds; the median is printed")
 	only := flag.String("run", "", "regular expression of the rows to run; empty: all")
+	kinds := flag.String("kinds", "", "regular expression of the types of store that rows of several take; empty: all")
 	flag.Parse()
 	o.size = *size << 20
+	o.kinds = regexp.MustCompile(*kinds)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := run(ctx, os.Stdout, o, regexp.MustCompile(*only)); err != nil {
@@ -71,6 +82,7 @@ func run(ctx context.Context, out io.Writer, o options, only *regexp.Regexp) err
 	if err := os.Chmod(o.dir, 0o755); err != nil { // nginx's workers run as another user
 		return err
 	}
+	defer testenv.Stop() // not before: each server is started once, for all rows
 	describe(out)
 	failed := 0
 	for _, r := range rows {

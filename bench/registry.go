@@ -43,6 +43,12 @@ func (r registry) locate(ctx context.Context, id, store, url string) error {
 	return err
 }
 
+// location is the URL of an image that has one.
+func (r registry) location(ctx context.Context, id string) (url string, err error) {
+	err = r.QueryRowContext(ctx, "SELECT value FROM image_locations WHERE image_id = ?", id).Scan(&url)
+	return url, err
+}
+
 // fill adds n images of 1,000 projects, a tenth of them public, a tenth community,
 // the others shared or private in turn.
 func (r registry) fill(ctx context.Context, n int) error {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -19,14 +20,15 @@ const (
 func stores(l *lab) error {
 	return l.eachOrigin(func(kind string, o origin) error {
 		for _, limit := range []int64{originRate, 0} {
-			t := l.throttle(o.addr, limit, 0)
-			g, id, err := l.before(kind, o, t.addr)
+			at := o.behind(limit, 0)
+			g, id, err := l.before(kind, o, at)
 			if err != nil {
 				return err
 			}
+			l.say(o.peer + ": " + strings.Join(o.tool(at), " "))
 			var tool, node []measurement
 			for range l.rounds/2 + 1 {
-				m, err := command(l, o.tool(t.addr))
+				m, err := command(l, o.tool(at))
 				if err != nil {
 					return err
 				}
@@ -36,7 +38,7 @@ func stores(l *lab) error {
 				}
 				node = append(node, m)
 			}
-			l.compare(kind, o.tool(t.addr)[0], limit, tool, node)
+			l.compare(kind, o.peer, limit, tool, node)
 			g.stop()
 			g.process = nil
 		}
@@ -51,6 +53,9 @@ func (l *lab) compare(kind, name string, limit int64, tool, node []measurement) 
 	what, aim := "without a limit", ""
 	if limit > 0 {
 		what, aim = fmt.Sprintf("origin of %d MB/s", limit/1_000_000), " (aim 1.1)"
+	}
+	for i := range tool {
+		l.say(fmt.Sprintf("  %s %.2f s, glimpse %.2f s: %.3f", name, tool[i].wall, node[i].wall, node[i].wall/tool[i].wall))
 	}
 	l.say(fmt.Sprintf("%s, %s: %s %.2f s, glimpse cold %.2f s, ratio %.3f%s; CPU %.2f and %.2f s per GiB", kind, what, name, tw, nw, nw/tw, aim, tc/gib, nc/gib))
 }
@@ -67,12 +72,12 @@ func medians(all []measurement) (wall, cpu float64) {
 // by one stream and by several.
 func streams(l *lab) error {
 	return l.eachOrigin(func(kind string, o origin) error {
-		t := l.throttle(o.addr, 0, streamRate)
-		one, id, err := l.before(kind, o, t.addr, "cache.fill_streams=1")
+		at := o.behind(0, streamRate)
+		one, id, err := l.before(kind, o, at, "cache.fill_streams=1")
 		if err != nil {
 			return err
 		}
-		several, _, err := l.before(kind, o, t.addr)
+		several, _, err := l.before(kind, o, at)
 		if err != nil {
 			return err
 		}
@@ -100,6 +105,9 @@ func (l *lab) eachOrigin(fn func(kind string, o origin) error) error {
 	image := l.image(l.size)
 	var errs []error
 	for _, row := range origins {
+		if !l.kinds.MatchString(row.kind) {
+			continue
+		}
 		o, err := row.open(l, image)
 		if err == nil {
 			err = fn(row.kind, o)
@@ -113,8 +121,12 @@ func (l *lab) eachOrigin(fn func(kind string, o origin) error) error {
 
 // before starts a node whose registry knows the image at the origin, as a Glance
 // would have recorded it.
-func (l *lab) before(kind string, o origin, addr string, sets ...string) (g *glimpse, id string, err error) {
-	g = l.node(kind, append(o.sets(addr), sets...)...)
+func (l *lab) before(kind string, o origin, place string, sets ...string) (g *glimpse, id string, err error) {
+	if o.binary != "" {
+		other := *l
+		other.binary, l = o.binary, &other
+	}
+	g = l.node(kind, append(o.sets(place), sets...)...)
 	g.stop()
 	g.process = nil
 	db, err := openRegistry("sqlite:" + filepath.Join(g.dir, "registry.db"))
@@ -126,7 +138,7 @@ func (l *lab) before(kind string, o origin, addr string, sets ...string) (g *gli
 	if err := db.insert(l.ctx, id, kind, "admin", "public", l.size); err != nil {
 		return nil, "", err
 	}
-	return g, id, db.locate(l.ctx, id, "origin", o.location(addr))
+	return g, id, db.locate(l.ctx, id, "origin", o.location(place))
 }
 
 // coldRead is one client's download through a node that has nothing in its cache.

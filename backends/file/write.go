@@ -13,6 +13,7 @@ import (
 
 	"glimpse/backends"
 	"glimpse/cachestore/chunk"
+	"glimpse/cachestore/vfs/direct"
 
 	"golang.org/x/sys/unix"
 )
@@ -76,8 +77,8 @@ func (s *Store) Create(_ context.Context, key string, size int64) (backends.Writ
 type writer struct {
 	d         *dir
 	key, temp string
-	f         *os.File // nil before the first Write
-	out       *aligned // f
+	f         *os.File     // nil before the first Write
+	out       *direct.File // f
 	size      int64
 	n         int64
 	perm      fs.FileMode // 0 leaves it to the umask
@@ -101,7 +102,7 @@ func (w *writer) begin() error {
 		w.failed = w.d.translate(err)
 		return w.failed
 	}
-	w.f, w.out = f, newAligned(f)
+	w.f, w.out = f, direct.New(f)
 	w.failed = w.prepare(w.perm)
 	return w.failed
 }

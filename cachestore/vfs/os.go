@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 
+	"glimpse/cachestore/vfs/direct"
+
 	"github.com/gofrs/flock"
 	"golang.org/x/sys/unix"
 )
@@ -35,9 +37,22 @@ func open(name string, flags int) (File, error) {
 // Open implements FS.
 func (OS) Open(name string) (File, error) { return open(name, os.O_RDONLY) }
 
+// written is a new file. Chunks go to it around the page cache: they are in memory
+// already, and are read from disk only when they no longer are.
+type written struct {
+	osFile
+	to *direct.File
+}
+
+func (f written) Write(p []byte) (int, error) { return f.to.Write(p) }
+
 // Create implements FS.
 func (OS) Create(name string) (File, error) {
-	return open(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o640)
+	if err != nil {
+		return nil, err
+	}
+	return written{osFile{f}, direct.New(f)}, nil
 }
 
 // Append implements FS.

@@ -33,10 +33,12 @@ var allowed = map[string][]string{
 	"cachestore/disk":        {"cachestore/chunk", "cachestore/evict", "cachestore/vfs"},
 	"cachestore/chunk":       {},
 	"cachestore/evict":       {},
-	"cachestore/vfs":         {},
+	"cachestore/vfs":         {"cachestore/vfs/direct"},
+	"cachestore/vfs/direct":  {},
 	"cachestore/vfs/faultfs": {"cachestore/vfs"},
 	"backends":               {"cachestore/chunk"},
 	"backends/open":          {"backends", "backends/file", "backends/rbd", "backends/s3", "backends/swift", "backends/web"},
+	"backends/file":          {"backends", "cachestore/chunk", "cachestore/vfs/direct"},
 	"backends/...":           {"backends", "backends/httpread", "cachestore/chunk"},
 }
 

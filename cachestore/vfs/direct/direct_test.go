@@ -1,4 +1,4 @@
-package file
+package direct
 
 import (
 	"bytes"
@@ -23,7 +23,7 @@ func pages(t *testing.T, size int) []byte {
 
 // newFile tries direct writes on any file system; known says whether this one is
 // among those that must take them.
-func newFile(t *testing.T) (f *os.File, a *aligned, known bool) {
+func newFile(t *testing.T) (f *os.File, a *File, known bool) {
 	t.Helper()
 	var err error
 	f, err = os.Create(filepath.Join(t.TempDir(), "f"))
@@ -31,7 +31,7 @@ func newFile(t *testing.T) (f *os.File, a *aligned, known bool) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = f.Close() })
-	a = newAligned(f)
+	a = New(f)
 	known, a.direct = a.direct, true
 	return f, a, known
 }
@@ -51,7 +51,7 @@ func TestDirectAndOtherWritesMix(t *testing.T) {
 			from = r.IntN(1 << 10)
 		}
 		if r.IntN(2) == 0 { // up to a border, so that the next may be direct
-			size += directAlign - (len(want)+size)%directAlign
+			size += align - (len(want)+size)%align
 		}
 		p := mem[from : from+size]
 		n, err := a.WriteAt(p, int64(len(want)))
@@ -75,7 +75,7 @@ func TestARefusedDirectWriteGoesThroughTheCache(t *testing.T) {
 	for i := range mem {
 		mem[i] = 7
 	}
-	n, err := a.around(mem[1:1+directAlign], 0) // what a device with larger blocks would say
+	n, err := a.around(mem[1:1+align], 0) // what a device with larger blocks would say
 	if n != 0 || err != nil || a.direct {
 		t.Fatalf("%d %v, still direct: %v", n, err, a.direct)
 	}
