@@ -21,14 +21,16 @@ import (
 // itself; one that the cluster has shut out is replaced. The last user of a
 // replaced one ends it.
 type cluster struct {
-	conn *rados.Conn
-	fsid string
-	refs atomic.Int64 // the store's own is one
+	conn     *rados.Conn
+	removals *rados.Conn // for what would block conn's one thread for ever; see doc.go
+	fsid     string
+	refs     atomic.Int64 // the store's own is one
 }
 
 func (c *cluster) release() {
 	if c.refs.Add(-1) == 0 {
 		c.conn.Shutdown()
+		c.removals.Shutdown()
 	}
 }
 
@@ -36,9 +38,15 @@ func seconds(d time.Duration) string {
 	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
 }
 
-// configure makes a connection that is not yet made: it reads the configuration
-// and no more.
-func configure(c Config) (conn *rados.Conn, err error) {
+// What librados_thread_count is set to; see doc.go.
+const (
+	oneThread      = "1"
+	severalThreads = "4"
+)
+
+// configure makes a connection that is not yet made, for so many threads: it reads
+// the configuration and no more.
+func configure(c Config, threads string) (conn *rados.Conn, err error) {
 	if c.User == "" {
 		conn, err = rados.NewConn()
 	} else {
@@ -62,9 +70,7 @@ func configure(c Config) (conn *rados.Conn, err error) {
 		// What librbd would keep unwritten could fail after it was acknowledged, and
 		// the bytes are cached in another place.
 		{"rbd_cache", "false"},
-		// librbd touches an image once more after it has told the caller that it is
-		// open; see doc.go.
-		{"librados_thread_count", "1"},
+		{"librados_thread_count", threads},
 	} {
 		if err := conn.SetConfigOption(o[0], o[1]); err != nil {
 			return nil, fmt.Errorf("rbd: %s: %w", o[0], err)
@@ -121,24 +127,37 @@ func (s *Store) connect() error {
 		c.release()
 		return nil
 	}
-	conn, err := configure(s.cfg)
+	conn, err := dial(s.cfg, oneThread)
 	if err != nil {
 		return err
 	}
-	if err := conn.Connect(); err != nil {
-		return fmt.Errorf("rbd: %w: connect: %w", backends.ErrUnavailable, err)
-	}
-	fsid, err := conn.GetFSID()
+	removals, err := dial(s.cfg, severalThreads)
 	if err != nil {
 		conn.Shutdown()
+		return err
+	}
+	c := &cluster{conn: conn, removals: removals}
+	if c.fsid, err = conn.GetFSID(); err != nil {
+		conn.Shutdown()
+		removals.Shutdown()
 		return fmt.Errorf("rbd: %w: fsid: %w", backends.ErrUnavailable, err)
 	}
-	c := &cluster{conn: conn, fsid: fsid}
 	c.refs.Add(1)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.cluster = c
 	return nil
+}
+
+func dial(c Config, threads string) (*rados.Conn, error) {
+	conn, err := configure(c, threads)
+	if err != nil {
+		return nil, err
+	}
+	if err := conn.Connect(); err != nil {
+		return nil, fmt.Errorf("rbd: %w: connect: %w", backends.ErrUnavailable, err)
+	}
+	return conn, nil
 }
 
 // noteFailure drops a connection that the cluster has shut out, so that the next
@@ -166,9 +185,9 @@ type handle struct {
 	img  *ceph.Image // nil: none is open
 }
 
-// pool opens a pool. It blocks.
-func (s *Store) pool(c *cluster, name string) (*handle, error) {
-	p, err := c.conn.OpenIOContext(name)
+// pool opens a pool on one of a cluster's connections. It blocks.
+func (s *Store) pool(c *cluster, conn *rados.Conn, name string) (*handle, error) {
+	p, err := conn.OpenIOContext(name)
 	if err != nil {
 		s.noteFailure(c, err)
 		if code(err) == syscall.ENOENT { // which is not to be taken for a missing image
@@ -232,6 +251,6 @@ func (s *Store) reach(ctx context.Context, at backends.Locator) (*handle, place,
 	if p.pool == "" {
 		p.pool = s.cfg.Pool
 	}
-	h, err := s.pool(c, p.pool)
+	h, err := s.pool(c, c.conn, p.pool)
 	return h, p, err
 }

@@ -4,13 +4,15 @@
 // librbd, and so the build tag ceph; without it only the configuration and the
 // locators are here.
 //
-// librbd's threads are kept to one (librados_thread_count). When an image has been
-// opened, Ceph 16 tells the caller from one thread and then takes the image's lock
-// once more in another: a caller that closes the image at once has freed it by
-// then, and the process aborts (ImageState::complete_action_unlock, found with gdb;
-// about one run of four of the kit on a busy machine, none since). With one thread
-// the caller is told last. The messenger's threads, which move the bytes and sum
-// them up, are not counted in that.
+// librados has one thread for librbd here (librados_thread_count). When an image
+// has been opened, Ceph 16 tells the caller from one thread, and another one then
+// takes the image's lock once more: a caller that has closed the image by then has
+// freed it, and the process aborts (ImageState::complete_action_unlock, found with
+// gdb; about one run of four of the kit on a busy machine, none since). With one
+// thread the caller is told last. But to take the protection off a snapshot librbd
+// blocks the thread while it waits for another one, so images are removed over a
+// connection of several threads, where what was opened is not closed at once. The
+// messenger's threads, which move the bytes and sum them up, are not counted in that.
 //
 // What holds: an upload is an image of another name, which begins with
 // glimpse-upload-, until its bytes, its size and its snapshot are there; then it

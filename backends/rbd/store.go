@@ -9,8 +9,6 @@ import (
 	"syscall"
 
 	"glimpse/backends"
-
-	ceph "github.com/ceph/go-ceph/rbd"
 )
 
 // Store is a pool of a Ceph cluster.
@@ -38,7 +36,7 @@ func Open(c Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rbd: %w", err)
 	}
-	if _, err := configure(c); err != nil {
+	if _, err := configure(c, oneThread); err != nil {
 		return nil, err
 	}
 	return &Store{cfg: c, connecting: make(chan struct{}, 1), closing: make(chan struct{}), writers: map[string]*writer{}}, nil
@@ -151,7 +149,7 @@ func (s *Store) Delete(ctx context.Context, at backends.Locator) error {
 		err := h.open(p.image, "", false)
 		if code(err) == syscall.ENOENT {
 			// The name may be left of a rename or a removal that was cut off.
-			return struct{}{}, ceph.RemoveImage(h.pool, p.image)
+			return struct{}{}, h.remove(place{image: p.image})
 		}
 		if err != nil {
 			return struct{}{}, err
@@ -168,34 +166,5 @@ func (s *Store) Delete(ctx context.Context, at backends.Locator) error {
 		}
 		return struct{}{}, h.remove(p)
 	})
-	return err
-}
-
-// remove removes an image with its snapshot, if it has that one. Who clones it
-// meanwhile stops it at the snapshot.
-func (h *handle) remove(p place) error {
-	if p.snap != "" {
-		if err := h.removeSnapshot(p); err != nil && code(err) != syscall.ENOENT {
-			return err
-		}
-	}
-	return ceph.RemoveImage(h.pool, p.image)
-}
-
-func (h *handle) removeSnapshot(p place) error {
-	if err := h.open(p.image, "", true); err != nil {
-		return err
-	}
-	sn := h.img.GetSnapshot(p.snap)
-	err := sn.Unprotect()
-	if code(err) == syscall.EINVAL { // it is not protected
-		err = nil
-	}
-	if err == nil {
-		err = sn.Remove()
-	}
-	if cerr := h.closeImage(); err == nil {
-		err = cerr
-	}
 	return err
 }
