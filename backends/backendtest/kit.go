@@ -302,7 +302,20 @@ func aborted(t *testing.T, s backends.Store, _ Options) {
 	if n := pending(t, s); n != 1 {
 		t.Errorf("%d uploads pending, wanted is the one to another key", n)
 	}
-	for _, w := range []backends.Writer{one, again} {
+	listed := begin("c")
+	err := s.Pending(t.Context(), func(at backends.Locator, last time.Time) error {
+		if at == other.Locator() {
+			return nil
+		}
+		if age := time.Since(last); age > time.Hour || age < -time.Hour {
+			t.Errorf("written to just now, and %v ago by the list", age)
+		}
+		return s.Abort(t.Context(), at)
+	})
+	if err != nil || pending(t, s) != 1 {
+		t.Errorf("after the end of what is listed %d uploads are pending, %v", pending(t, s), err)
+	}
+	for _, w := range []backends.Writer{one, again, listed} {
 		if w == nil {
 			continue
 		}

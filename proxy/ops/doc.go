@@ -35,7 +35,8 @@
 // read.
 //
 // What may be lost: the bytes of an upload that was not acknowledged; after a
-// crash they stay until the reaper comes by. What was learned of an image whose
+// crash they stay until the reaper comes by, and those of a copy, which has no
+// row, until a sweep finds them a day old. What was learned of an image whose
 // chunks were evicted before all of them had been seen.
 //
 // Locks: each type has one, and none is held across I/O or while another is
