@@ -177,4 +177,9 @@ var defences = []defence{
 		old: "if !old {", off: "if false {",
 		pkg: "cmd/glimpse/systest", test: "TestWhatAKilledCopyLeaves",
 	},
+	{
+		name: "other locations before retries", file: "proxy/ops/failover.go",
+		old: "x.now.once = !x.now.again && x.others()", off: "x.now.once = false",
+		pkg: "proxy/ops", test: "TestRetriesComeAfterTheOtherLocations",
+	},
 }
