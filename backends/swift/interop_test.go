@@ -69,7 +69,7 @@ func TestGlanceAndWe(t *testing.T) {
 				t.Fatal(err)
 			}
 			theirs := backends.Locator(glance(t, "add", account, id, path)[0])
-			if want := s.locator(s.c.Container, id); theirs != want {
+			if want := s.locator(place{container: s.c.Container}, id); theirs != want {
 				t.Errorf("Glance's locator is not ours")
 			}
 			sound(t, s, theirs, data)
@@ -105,7 +105,7 @@ func TestSwiftClientAndWe(t *testing.T) {
 	}
 	for kind, args := range map[string][]string{"DLO": {"--use-slo"}, "SLO": nil} {
 		client(append([]string{"upload", s.c.Container, path, "--object-name", "theirs" + kind, "-S", "200000"}, args...)...)
-		at := s.locator(s.c.Container, "theirs"+kind)
+		at := s.locator(place{container: s.c.Container}, "theirs"+kind)
 		sound(t, s, at, data)
 		if err := s.Delete(t.Context(), at); err != nil {
 			t.Errorf("%s: %v", kind, err)
@@ -130,7 +130,7 @@ func TestDamagedLargeObjects(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p := s.at(damage)
+			p, _ := s.at(t.Context(), damage)
 			for _, name := range names(t, s, s.c.Container) {
 				if !strings.HasPrefix(name, damage+"-") || !strings.HasSuffix(name, "-00002") {
 					continue

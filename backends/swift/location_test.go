@@ -115,7 +115,7 @@ func TestGlanceReadsOurLocators(t *testing.T) {
 	} {
 		s := store(t, config(c))
 		const id = "3a1dc2b6-57bb-4a56-a2b5-5d1e9a8f9f3c"
-		at := s.locator(s.container(id), id)
+		at := s.locator(place{container: s.container(id)}, id)
 		got := glance(t, "parse", "-", at.Reveal())
 		want := []string{c.User, c.Key.Reveal(), trim(c.AuthURL), s.c.Container, id, at.Reveal()}
 		for i := range want {
@@ -151,7 +151,7 @@ func TestReferences(t *testing.T) {
 	}
 	cfg := config(all["ref1"])
 	cfg.HideCredentials = true
-	if at := store(t, cfg).locator("glance", "id"); at != "swift+config://ref1/glance/id" {
+	if at := store(t, cfg).locator(place{container: "glance"}, "id"); at != "swift+config://ref1/glance/id" {
 		t.Error(at.Reveal())
 	}
 	for _, bad := range []string{"", "hush hush", "[r]\nauth_version = hush\n", "[hush"} {

@@ -145,6 +145,26 @@ func (k *KeystoneServer) Token(t testing.TB, user, password, project string) str
 	return token
 }
 
+// Revoke makes a token invalid.
+func (k *KeystoneServer) Revoke(t testing.TB, token string) {
+	t.Helper()
+	r, err := http.NewRequest("DELETE", k.URL+"/auth/tokens", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header = http.Header{"X-Auth-Token": {token}, "X-Subject-Token": {token}}
+	client := &http.Client{Timeout: 30 * time.Second}
+	defer client.CloseIdleConnections()
+	resp, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusNoContent {
+		t.Fatal("revoke:", resp.Status)
+	}
+}
+
 type object = map[string]any
 
 func (k *KeystoneServer) login(user, password, project string) (string, error) {

@@ -126,6 +126,7 @@ include_service_catalog = False
 [filter:keystoneauth]
 use = egg:swift#keystoneauth
 operator_roles = admin, service, member
+reseller_admin_role = admin
 [filter:cache]
 use = egg:swift#memcache
 memcache_servers = 127.0.0.1:%[3]d
