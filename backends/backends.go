@@ -87,8 +87,8 @@ type Store interface {
 	// Delete removes an object; ErrNotFound where it is not there, ErrInUse where
 	// something else lives on its bytes.
 	Delete(ctx context.Context, at Locator) error
-	// Pending calls fn for each half-done upload with the time of its last write;
-	// fn's error ends the walk.
+	// Pending calls fn for each half-done upload with the locator that it would have
+	// and the time of its last write; fn's error ends the walk.
 	Pending(ctx context.Context, fn func(Locator, time.Time) error) error
 	// Abort removes the half-done uploads towards a locator, whoever began them:
 	// they can't be committed any more. It needs the cap Pending; that there are

@@ -41,6 +41,22 @@ type retried struct {
 
 func (s retried) Unwrap() Store { return s.Store }
 
+// Once is s without its retries, for who has another store to ask: its limits,
+// counters and breaker are the same. A read that breaks is not opened again.
+func Once(s Store) Store {
+	switch d := s.(type) {
+	case retried:
+		return d.Store
+	case limited:
+		d.Store = Once(d.Store)
+		return d
+	case observed:
+		d.Store = Once(d.Store)
+		return d
+	}
+	return s
+}
+
 // longestWait is how long a store that said when to come back is waited for at the
 // most: whoever waits for the answer has clients of its own.
 const longestWait = 30 * time.Second

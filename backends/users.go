@@ -18,14 +18,9 @@ func InUse(ctx context.Context, s Store, at Locator) (bool, error) {
 	if !s.Caps().InUse {
 		return false, nil
 	}
-	for {
-		if u, ok := s.(Users); ok {
-			return u.InUse(ctx, at)
-		}
-		d, ok := s.(interface{ Unwrap() Store })
-		if !ok {
-			return false, errors.ErrUnsupported
-		}
-		s = d.Unwrap()
+	u, ok := innermost[Users](s)
+	if !ok {
+		return false, errors.ErrUnsupported
 	}
+	return u.InUse(ctx, at)
 }

@@ -21,6 +21,7 @@ func patch(r *request) error {
 	if err != nil {
 		return err
 	}
+	before := m.Visibility
 	apply := func(m *image.Image) error { return r.apply(m, e) }
 	if changesLocations(e.changes) {
 		if err := r.contact(m, e); err != nil {
@@ -32,6 +33,9 @@ func patch(r *request) error {
 	}
 	if err != nil {
 		return err
+	}
+	if m.Visibility != before || changesLocations(e.changes) {
+		r.s.cfg.Ops.Share(r.ctx, m)
 	}
 	return r.answer(fasthttp.StatusOK, r.view(m))
 }

@@ -27,6 +27,7 @@ type Ops interface {
 	Contact(ctx context.Context, p ops.Place, owner *string, trusted bool) (ops.Place, error)
 	Relocate(ctx context.Context, id string, places []ops.Place, hash bool, fn func(*image.Image) error) (image.Image, error)
 	Withdraw(ctx context.Context, m image.Image, store string) error
+	Share(ctx context.Context, m image.Image)
 	Labelled(m image.Image) image.Image
 	Best(m image.Image) image.Secret
 	Stores() []ops.Store

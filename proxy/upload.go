@@ -64,7 +64,7 @@ func (r *request) announced() (int64, error) {
 
 // receive passes the body on.
 func (r *request) receive(m image.Image, announced int64) error {
-	u := ops.Upload{Image: m, Body: eof{}, Announced: announced, Store: r.uploadStore()}
+	u := ops.Upload{Image: m, Body: eof{}, Announced: announced, Store: r.uploadStore(), Token: image.Secret(r.header("X-Auth-Token"))}
 	if stream := r.http.RequestBodyStream(); stream != nil {
 		b := newBodyReader(r.http.Conn(), stream, int64(r.http.Request.Header.ContentLength()), r.s.cfg.StallTimeout, r.s.cfg.MinRate)
 		u.Body, u.Interrupt, r.incoming = b, b.interrupt, b

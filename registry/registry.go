@@ -108,6 +108,8 @@ type Uploads interface {
 	// whether the attempt's locator may be deleted, which it may not while any live
 	// location of any image names it.
 	Reap(ctx context.Context, token string) (deletable bool, err error)
+	// Attempted says whether there is an attempt with this token, in whatever state.
+	Attempted(ctx context.Context, token string) (bool, error)
 	// Named says whether a location that still matters names the URL, of whatever
 	// image: its bytes must then stay.
 	Named(ctx context.Context, at image.Secret) (bool, error)

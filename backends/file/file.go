@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -159,7 +158,8 @@ func (d *dir) sync() error {
 	return translate(f.Sync())
 }
 
-// Pending lists the temporaries with the time of their last write.
+// Pending lists the files to be that have a temporary, with the time of its last
+// write.
 func (s *Store) Pending(ctx context.Context, fn func(backends.Locator, time.Time) error) error {
 	for _, d := range s.dirs {
 		entries, err := fs.ReadDir(d.root.FS(), ".")
@@ -170,7 +170,8 @@ func (s *Store) Pending(ctx context.Context, fn func(backends.Locator, time.Time
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if !strings.HasPrefix(e.Name(), tempPrefix) {
+			key, ok := keyOf(e.Name())
+			if !ok {
 				continue
 			}
 			st, err := e.Info()
@@ -180,7 +181,7 @@ func (s *Store) Pending(ctx context.Context, fn func(backends.Locator, time.Time
 			if err != nil {
 				return translate(err)
 			}
-			if err := fn(d.locator(e.Name()), st.ModTime()); err != nil {
+			if err := fn(d.locator(key), st.ModTime()); err != nil {
 				return err
 			}
 		}
@@ -199,12 +200,11 @@ func (s *Store) Abort(ctx context.Context, at backends.Locator) error {
 	if err != nil {
 		return translate(err)
 	}
-	prefix := tempPrefix + key + "-"
 	for _, e := range entries {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if !strings.HasPrefix(e.Name(), prefix) || len(e.Name()) != len(prefix)+saltSize {
+		if k, ok := keyOf(e.Name()); !ok || k != key {
 			continue
 		}
 		if err := d.root.Remove(e.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {

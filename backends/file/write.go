@@ -25,6 +25,16 @@ const tempPrefix = ".glimpse-upload-"
 // saltSize is how many hex digits make the names of two writers differ.
 const saltSize = 16
 
+// keyOf reads the name of a file under way.
+func keyOf(temp string) (key string, ok bool) {
+	rest, ok := strings.CutPrefix(temp, tempPrefix)
+	i := len(rest) - saltSize - 1
+	if !ok || i <= 0 || rest[i] != '-' {
+		return "", false
+	}
+	return rest[:i], true
+}
+
 // holeBlock is the unit in which zeros are left out of a thin file: a block of
 // the usual file systems.
 const holeBlock = 4096

@@ -30,11 +30,12 @@ type Swift struct {
 	Reference         string          `yaml:"default_swift_reference"`
 	OtherAuthURLs     []string        `yaml:"other_auth_urls"`
 
-	Container       string `yaml:"container"`
-	Seed            int    `yaml:"multiple_containers_seed"`
-	CreateContainer bool   `yaml:"create_container_on_put"`
-	MultiTenant     bool   `yaml:"multi_tenant"`
-	ConditionalPut  bool   `yaml:"conditional_put"`
+	Container       string   `yaml:"container"`
+	Seed            int      `yaml:"multiple_containers_seed"`
+	CreateContainer bool     `yaml:"create_container_on_put"`
+	MultiTenant     bool     `yaml:"multi_tenant"`
+	AdminTenants    []string `yaml:"admin_tenants"`
+	ConditionalPut  bool     `yaml:"conditional_put"`
 
 	Region       string `yaml:"region"`
 	Endpoint     string `yaml:"endpoint"`
@@ -48,8 +49,7 @@ type Swift struct {
 	ExpireSoonInterval   int64     `yaml:"expire_soon_interval"`
 
 	// Glance's that mean nothing here.
-	RetryGetCount *int     `yaml:"retry_get_count"`
-	AdminTenants  []string `yaml:"admin_tenants"`
+	RetryGetCount *int `yaml:"retry_get_count"`
 }
 
 // newSwift returns the defaults.
@@ -82,8 +82,10 @@ func (s *Swift) Resolve(d Dirs) error {
 	switch {
 	case s.RetryGetCount != nil:
 		return errors.New("retry_get_count: the key retries does this, for every type of store")
-	case len(s.AdminTenants) > 0:
-		return errors.New("admin_tenants: this version writes no access lists, as it writes to no other tenant's account")
+	case len(s.AdminTenants) > 0 && !s.MultiTenant:
+		return errors.New("admin_tenants is for stores with multi_tenant")
+	case s.MultiTenant && s.Seed != 0:
+		return errors.New("multi_tenant and multiple_containers_seed exclude one another")
 	case s.ServiceType != "object-store" && s.Endpoint == "":
 		return errors.New("service_type: another one than object-store needs the key endpoint")
 	case s.ConfigFile != "" && s.MultiTenant:
@@ -94,8 +96,8 @@ func (s *Swift) Resolve(d Dirs) error {
 
 // Open makes the store.
 func (s *Swift) Open(_ context.Context, _ string, c Common) (backends.Store, error) {
-	if s.MultiTenant && !c.ReadOnly {
-		return nil, errors.New("multi_tenant: this version reads images in the accounts of tenants and writes none, so the store needs read_only: true")
+	if s.MultiTenant && !c.ReadOnly && (s.AuthVersion != 3 || !s.CreateContainer) {
+		return nil, errors.New("multi_tenant: a store that is written to needs auth_version: 3, as users' accounts are found in Keystone's catalog, and create_container_on_put: true, as each image has a container of its own; or read_only: true")
 	}
 	accounts, err := s.accounts()
 	if err != nil {
@@ -105,13 +107,17 @@ func (s *Swift) Open(_ context.Context, _ string, c Common) (backends.Store, err
 	if c.Retries != nil {
 		tries = *c.Retries
 	}
-	return swift.Open(swift.Config{
+	cfg := swift.Config{
 		Accounts: accounts, Reference: s.Reference, HideCredentials: s.ConfigFile != "", OtherAuthURLs: s.OtherAuthURLs,
-		Container: s.Container, Seed: s.Seed, CreateContainer: s.CreateContainer, MultiTenant: s.MultiTenant,
+		Container: s.Container, Seed: s.Seed, CreateContainer: s.CreateContainer, AdminTenants: s.AdminTenants,
 		Region: s.Region, Endpoint: s.Endpoint, EndpointType: strings.TrimSuffix(s.EndpointType, "URL"), CAFile: s.CACert, Insecure: s.AuthInsecure,
 		PartSize: int64(s.LargeObjectChunkSize), Small: int64(s.LargeObjectSize), NoReplace: s.ConditionalPut,
 		ExpireSoon: time.Duration(s.ExpireSoonInterval) * time.Second, Timeout: c.Timeout, Tries: tries,
-	})
+	}
+	if s.MultiTenant {
+		return swift.OpenTenants(cfg)
+	}
+	return swift.Open(cfg)
 }
 
 // Owns tells the objects of its containers.

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"strings"
 	"testing"
+
+	"glimpse/backends"
 )
 
 func TestKeysOfSwift(t *testing.T) {
@@ -28,14 +30,16 @@ func TestKeysOfSwift(t *testing.T) {
 		t.Errorf("%v", p)
 	}
 	for want, more := range map[string]map[string]any{
-		"multi_tenant":    {"multi_tenant": true},
-		"config_file":     {"multi_tenant": true, "config_file": "x"},
-		"can't be read":   {"config_file": "nowhere"},
-		"retry_get_count": {"retry_get_count": 3},
-		"admin_tenants":   {"admin_tenants": []string{"a"}},
-		"endpoint":        {"service_type": "other"},
-		"user":            {"user": "glance"},
-		"not a size":      {"large_object_size": "big"},
+		"create_container_on_put: true": {"multi_tenant": true},
+		"auth_version: 3":               {"multi_tenant": true, "create_container_on_put": true, "auth_version": 1},
+		"multiple_containers_seed":      {"multi_tenant": true, "multiple_containers_seed": 1},
+		"config_file":                   {"multi_tenant": true, "config_file": "x"},
+		"can't be read":                 {"config_file": "nowhere"},
+		"retry_get_count":               {"retry_get_count": 3},
+		"admin_tenants":                 {"admin_tenants": []string{"a"}},
+		"endpoint":                      {"service_type": "other"},
+		"user":                          {"user": "glance"},
+		"not a size":                    {"large_object_size": "big"},
 	} {
 		c, err := Decode("obj", keys(more), Dirs{})
 		if err == nil {
@@ -48,7 +52,12 @@ func TestKeysOfSwift(t *testing.T) {
 	if c, err = Decode("obj", keys(map[string]any{"multi_tenant": true, "read_only": true}), Dirs{}); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := Open(t.Context(), "obj", c); err != nil || !s.Caps().ReadOnly {
-		t.Errorf("read-only: %v", err)
+	s, err = Open(t.Context(), "obj", c)
+	if err != nil {
+		t.Fatal("read-only", err)
+	}
+	defer s.Close()
+	if _, ok := backends.TenantsOf(s); !ok {
+		t.Error("not a store of users' accounts")
 	}
 }

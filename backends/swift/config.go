@@ -39,7 +39,8 @@ type Config struct {
 	Container       string                 // or, with a Seed, how the containers' names begin
 	Seed            int                    // so many hex digits of a key end its container's name, 0 to 32
 	CreateContainer bool                   // a missing one is made by the first write to it
-	MultiTenant     bool                   // read locators of other tenants' accounts too; nothing is written
+	MultiTenant     bool                   // each image in a container of its own, in its uploader's account; see Tenants
+	AdminTenants    []string               // projects that may write to tenants' containers
 	Region          string                 // "": the first one
 	EndpointType    string                 // public, internal or admin
 	Endpoint        string                 // storage URL, in place of the catalog's
@@ -150,18 +151,7 @@ func named(s string) bool {
 
 // Caps depend on the server.
 func (s *Store) Caps() backends.Caps {
-	if s.c.MultiTenant {
-		return backends.Caps{ReadOnly: true, Ranged: true, Validators: true}
-	}
 	return backends.Caps{Ranged: true, UnknownSize: true, Validators: true, NoReplace: s.c.NoReplace, Pending: true, PartSize: s.c.PartSize}
-}
-
-// writable fails where nothing is written.
-func (s *Store) writable() error {
-	if s.c.MultiTenant {
-		return fmt.Errorf("swift: a multi-tenant store is only read: %w", errors.ErrUnsupported)
-	}
-	return nil
 }
 
 // Close ends idle connections.

@@ -28,8 +28,8 @@
 // upload to a key that is taken, the segments, which nothing finds. If-None-Match
 // is checked by Swift before it stores, so of two nodes that commit one key within
 // the same milliseconds both may be told of success, and the later one stays: the
-// registry's states keep two uploads of one image apart. Containers of other
-// tenants are read where Config.MultiTenant allows; nothing is written there.
+// registry's states keep two uploads of one image apart. In a store of Tenants, what
+// a crash leaves half done in a user's account is found by its locator alone.
 //
 // Swift as it is installed gives one segment a second after the first ten of an
 // answer (the dlo filter's rate_limit_segments_per_sec): reads of ranges, as the

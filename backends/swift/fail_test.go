@@ -123,7 +123,7 @@ func TestBadServers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			before := fired.Load()
 			s, _ := evil(t, c.h)
-			got, err := readAll(t, s, s.locator("glance", "id"), "", 100, 100)
+			got, err := readAll(t, s, s.locator(place{container: "glance"}, "id"), "", 100, 100)
 			if err == nil || !errors.Is(c.want, errAny) && !errors.Is(err, c.want) || backends.BusyFor(err) != c.wait {
 				t.Errorf("%d bytes, %v, to be asked again in %s", len(got), err, backends.BusyFor(err))
 			}
@@ -142,7 +142,7 @@ func TestAMissingContainer(t *testing.T) {
 	c.CreateContainer = false
 	s := store(t, c)
 	defer s.Close()
-	at := s.locator(c.Container, "id")
+	at := s.locator(place{container: c.Container}, "id")
 	_, serr := s.Stat(t.Context(), at)
 	_, oerr := readAll(t, s, at, "", 0, -1)
 	for op, err := range map[string]error{"Stat": serr, "Open": oerr, "Delete": s.Delete(t.Context(), at)} {

@@ -54,32 +54,37 @@ func TestGlanceAndWe(t *testing.T) {
 	c.PartSize = 512 << 10 // Swift gives one segment a second after the first ten
 	s := made(t, c)
 	account := strings.Join([]string{srv.AuthURL, srv.User, srv.Key, s.c.Container}, ",")
-	for name, size := range map[string]int{"small": 1000, "cut": 2_500_000} {
-		t.Run(name, func(t *testing.T) {
-			data := backendtest.Bytes(size)
-			sum := md5.Sum(data)
-			at := backendtest.Put(t, s, uuid.NewString(), data, int64(size))
-			if got := glance(t, "get", account, at.Reveal()); got[0] != strconv.Itoa(size) || got[1] != hex.EncodeToString(sum[:]) {
-				t.Errorf("Glance reads %v", got)
-			}
-			glance(t, "delete", account, at.Reveal())
-
-			path, id := filepath.Join(t.TempDir(), "image"), uuid.NewString()
-			if err := os.WriteFile(path, data, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			theirs := backends.Locator(glance(t, "add", account, id, path)[0])
-			if want := s.locator(s.c.Container, id); theirs != want {
-				t.Errorf("Glance's locator is not ours")
-			}
-			sound(t, s, theirs, data)
-			if err := s.Delete(t.Context(), theirs); err != nil {
-				t.Error(err)
-			}
-			if left := names(t, s, s.c.Container); len(left) != 0 {
-				t.Errorf("left: %v", left)
-			}
-		})
+	all := []struct {
+		name string
+		data []byte
+		id   string // of what Glance writes
+	}{{"small", backendtest.Bytes(1000), uuid.NewString()}, {"cut", backendtest.Bytes(2_500_000), uuid.NewString()}}
+	var asked [][]string
+	for _, c := range all {
+		path := filepath.Join(t.TempDir(), "image")
+		if err := os.WriteFile(path, c.data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		at := backendtest.Put(t, s, uuid.NewString(), c.data, int64(len(c.data)))
+		asked = append(asked, []string{"get", at.Reveal()}, []string{"delete", at.Reveal()}, []string{"add", c.id, path})
+	}
+	got := glance(t, account, asked...)
+	for i, c := range all {
+		sum := md5.Sum(c.data)
+		if got := got[3*i]; got[0] != strconv.Itoa(len(c.data)) || got[1] != hex.EncodeToString(sum[:]) {
+			t.Errorf("%s: Glance reads %v", c.name, got)
+		}
+		theirs := backends.Locator(got[3*i+2][0])
+		if want := s.locator(place{container: s.c.Container}, c.id); theirs != want {
+			t.Errorf("%s: Glance's locator is not ours", c.name)
+		}
+		sound(t, s, theirs, c.data)
+		if err := s.Delete(t.Context(), theirs); err != nil {
+			t.Error(c.name, err)
+		}
+	}
+	if left := names(t, s, s.c.Container); len(left) != 0 {
+		t.Errorf("left: %v", left)
 	}
 }
 
@@ -105,7 +110,7 @@ func TestSwiftClientAndWe(t *testing.T) {
 	}
 	for kind, args := range map[string][]string{"DLO": {"--use-slo"}, "SLO": nil} {
 		client(append([]string{"upload", s.c.Container, path, "--object-name", "theirs" + kind, "-S", "200000"}, args...)...)
-		at := s.locator(s.c.Container, "theirs"+kind)
+		at := s.locator(place{container: s.c.Container}, "theirs"+kind)
 		sound(t, s, at, data)
 		if err := s.Delete(t.Context(), at); err != nil {
 			t.Errorf("%s: %v", kind, err)
@@ -130,7 +135,7 @@ func TestDamagedLargeObjects(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p := s.at(damage)
+			p, _ := s.at(t.Context(), damage)
 			for _, name := range names(t, s, s.c.Container) {
 				if !strings.HasPrefix(name, damage+"-") || !strings.HasSuffix(name, "-00002") {
 					continue

@@ -71,15 +71,20 @@ func (s *Store) fetch(ctx context.Context, p place, c call, limit int64, to any)
 	case resp.StatusCode != http.StatusOK:
 		return statusError(resp)
 	}
+	return decode(ctx, resp, limit, to)
+}
+
+// decode reads a body in JSON of limited length.
+func decode(ctx context.Context, resp *http.Response, limit int64, to any) error {
 	b, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	if err != nil {
 		return translate(ctx, err)
 	}
 	if int64(len(b)) > limit {
-		return errors.New("swift: a listing is longer than any should be")
+		return errors.New("swift: an answer is longer than any should be")
 	}
 	if json.Unmarshal(b, to) != nil {
-		return errors.New("swift: a listing is unreadable")
+		return errors.New("swift: an answer is unreadable")
 	}
 	return nil
 }
@@ -107,21 +112,18 @@ func (s *Store) static(ctx context.Context, p place) (names []segment, err error
 // Pending lists uploads that have their marker still, or segments without their
 // object.
 func (s *Store) Pending(ctx context.Context, fn func(backends.Locator, time.Time) error) error {
-	if err := s.writable(); err != nil {
-		return err
-	}
 	return s.containers(ctx, func(p place) error {
 		var o orphans
 		err := s.list(ctx, p, "", func(page []entry) error {
 			for _, e := range page {
-				if err := o.next(e, func(u upload, at time.Time) error { return fn(s.locator(p.container, u.key), at) }); err != nil {
+				if err := o.next(e, func(u upload, at time.Time) error { return fn(s.locator(p, u.key), at) }); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
 		if err == nil {
-			err = o.end(func(u upload, at time.Time) error { return fn(s.locator(p.container, u.key), at) })
+			err = o.end(func(u upload, at time.Time) error { return fn(s.locator(p, u.key), at) })
 		}
 		if errors.Is(err, backends.ErrNotFound) {
 			err = nil // no container, no uploads
@@ -133,7 +135,10 @@ func (s *Store) Pending(ctx context.Context, fn func(backends.Locator, time.Time
 // containers calls fn with those that the store writes to.
 func (s *Store) containers(ctx context.Context, fn func(place) error) error {
 	p := place{account: s.own()}
-	if s.c.Seed == 0 {
+	if err := s.tenantsOwn(ctx, &p); err != nil {
+		return err
+	}
+	if s.c.Seed == 0 && !s.c.MultiTenant {
 		p.container = s.c.Container
 		return fn(p)
 	}
@@ -141,7 +146,7 @@ func (s *Store) containers(ctx context.Context, fn func(place) error) error {
 	return s.list(ctx, p, prefix, func(page []entry) error {
 		for _, e := range page {
 			digits := strings.ReplaceAll(strings.TrimPrefix(e.Name, prefix), "-", "")
-			if len(digits) > s.c.Seed {
+			if len(digits) > s.c.Seed && !s.c.MultiTenant {
 				continue
 			}
 			p.container = e.Name
@@ -200,9 +205,6 @@ func (o *orphans) end(fn func(upload, time.Time) error) error {
 
 // Abort takes the marker first: an upload without it can't be committed any more.
 func (s *Store) Abort(ctx context.Context, at backends.Locator) error {
-	if err := s.writable(); err != nil {
-		return err
-	}
 	p, err := s.find(at)
 	if err != nil {
 		return err
@@ -222,7 +224,10 @@ func (s *Store) Abort(ctx context.Context, at backends.Locator) error {
 	for u, marked := range uploads {
 		err = errors.Join(err, s.abort(ctx, p, u, marked))
 	}
-	return err
+	if err != nil || len(uploads) == 0 {
+		return err
+	}
+	return s.dropContainer(ctx, p)
 }
 
 func (s *Store) abort(ctx context.Context, p place, u upload, marked bool) error {

@@ -1,6 +1,7 @@
 package swift
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -78,7 +79,8 @@ func (l location) url() string {
 // place is where an object is, and who may come to it.
 type place struct {
 	account   *account
-	storage   string // "": the account's own
+	storage   string          // "": the account's own
+	token     backends.Secret // whose holder asks as long as it is good; "": the account does
 	container string
 	object    string
 }
@@ -174,8 +176,11 @@ func sameHost(a, b string) bool {
 }
 
 // locator is Glance's.
-func (s *Store) locator(container, key string) backends.Locator {
-	own := s.c.Accounts[s.c.Reference]
+func (s *Store) locator(p place, key string) backends.Locator {
+	if p.storage != "" {
+		return backends.Locator("swift+" + p.storage + "/" + p.container + "/" + key)
+	}
+	container, own := p.container, s.c.Accounts[s.c.Reference]
 	if s.c.HideCredentials {
 		return backends.Locator(schemeConfig + "://" + s.c.Reference + "/" + container + "/" + key)
 	}
@@ -205,6 +210,9 @@ func quote(s string) string {
 // container is the one of a key: with a seed the key's first hex digits end its
 // name, and the dashes between them.
 func (s *Store) container(key string) string {
+	if s.c.MultiTenant {
+		return s.c.Container + "_" + key
+	}
 	if s.c.Seed == 0 {
 		return s.c.Container
 	}
@@ -215,6 +223,8 @@ func (s *Store) container(key string) string {
 }
 
 // at is where a key of this store is.
-func (s *Store) at(key string) place {
-	return place{account: s.own(), container: s.container(key), object: key}
+func (s *Store) at(ctx context.Context, key string) (place, error) {
+	p := place{account: s.own(), container: s.container(key), object: key}
+	err := s.tenantsOwn(ctx, &p)
+	return p, err
 }

@@ -116,14 +116,19 @@ func TestContainersBySeed(t *testing.T) {
 	}
 }
 
-// glance runs Glance's own driver.
-func glance(t *testing.T, args ...string) []string {
+// glance runs Glance's own driver: all in one process, which takes seconds to
+// start.
+func glance(t *testing.T, account string, operations ...[]string) [][]string {
 	t.Helper()
 	testenv.NeedFile(t, "/usr/lib/python3/dist-packages/glance_store/_drivers/swift/store.py")
 	testenv.NeedFile(t, "/usr/lib/python3/dist-packages/swiftclient/__init__.py")
-	var out []string
-	text := testenv.Run(t, nil, "/usr/bin/python3", append([]string{"testdata/glance.py"}, args...)...)
-	if err := json.Unmarshal([]byte(text), &out); err != nil {
+	var out [][]string
+	in, err := json.Marshal(operations)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := testenv.Run(t, nil, "/usr/bin/python3", "testdata/glance.py", account, string(in))
+	if err := json.Unmarshal([]byte(text), &out); err != nil || len(out) != len(operations) {
 		t.Fatalf("%v: %s", err, text)
 	}
 	return out
@@ -131,16 +136,25 @@ func glance(t *testing.T, args ...string) []string {
 
 // Glance's own parser reads what we write as we do, and would write the same.
 func TestGlanceReadsOurLocators(t *testing.T) {
-	for name, c := range map[string]Credentials{
-		"plain":   keystone("service:glance", "secret"),
-		"v1":      {AuthURL: "http://127.0.0.1:8080/auth/v1.0/", Version: 1, User: "test:tester", Key: "testing"},
-		"odd":     keystone("pröject x:gl@nce~.-_", "k?#%&+ =@é]"),
-		"a slash": keystone("a:b", "k/y"), // Glance reads it, and writes what it can't read
-	} {
-		s := store(t, config(c))
-		const id = "3a1dc2b6-57bb-4a56-a2b5-5d1e9a8f9f3c"
-		at := s.locator(s.container(id), id)
-		got := glance(t, "parse", "-", at.Reveal())
+	const id = "3a1dc2b6-57bb-4a56-a2b5-5d1e9a8f9f3c"
+	all := []struct {
+		name string
+		c    Credentials
+	}{
+		{"plain", keystone("service:glance", "secret")},
+		{"v1", Credentials{AuthURL: "http://127.0.0.1:8080/auth/v1.0/", Version: 1, User: "test:tester", Key: "testing"}},
+		{"odd", keystone("pröject x:gl@nce~.-_", "k?#%&+ =@é]")},
+		{"a slash", keystone("a:b", "k/y")}, // Glance reads it, and writes what it can't read
+	}
+	var stores []*Store
+	var parse [][]string
+	for _, c := range all {
+		s := store(t, config(c.c))
+		stores = append(stores, s)
+		parse = append(parse, []string{"parse", s.locator(place{container: s.container(id)}, id).Reveal()})
+	}
+	for i, got := range glance(t, "-", parse...) {
+		s, name, c, at := stores[i], all[i].name, all[i].c, backends.Locator(parse[i][1])
 		want := []string{c.User, c.Key.Reveal(), trim(c.AuthURL), s.c.Container, id, at.Reveal()}
 		for i := range want {
 			if got[i] != want[i] && (i != 5 || name != "a slash") {
@@ -175,7 +189,7 @@ func TestReferences(t *testing.T) {
 	}
 	cfg := config(all["ref1"])
 	cfg.HideCredentials = true
-	if at := store(t, cfg).locator("glance", "id"); at != "swift+config://ref1/glance/id" {
+	if at := store(t, cfg).locator(place{container: "glance"}, "id"); at != "swift+config://ref1/glance/id" {
 		t.Error(at.Reveal())
 	}
 	for _, bad := range []string{"", "hush hush", "[r]\nauth_version = hush\n", "[hush"} {

@@ -77,7 +77,7 @@ func TestWhatACrashLeaves(t *testing.T) {
 		t.Fatal(err)
 	}
 	lost := backendtest.Put(t, s, "b", data, -1) // its object goes, as in a Delete that is cut off
-	p := s.at("b")
+	p, _ := s.at(t.Context(), "b")
 	if err := s.removeOne(t.Context(), p, p.object); err != nil {
 		t.Fatal(err)
 	}

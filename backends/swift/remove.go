@@ -55,9 +55,6 @@ func (s *Store) unplace(ctx context.Context, p place, u upload) error {
 // Delete removes the object and then its segments. One that stays is reported,
 // and not as something to try again: the object itself is gone.
 func (s *Store) Delete(ctx context.Context, at backends.Locator) error {
-	if err := s.writable(); err != nil {
-		return err
-	}
 	p, err := s.find(at)
 	if err != nil {
 		return err
@@ -78,7 +75,7 @@ func (s *Store) Delete(ctx context.Context, at backends.Locator) error {
 	if err := s.deleteSegments(ctx, p, h.Get(headerDLO), names); err != nil {
 		return fmt.Errorf("swift: the object is deleted, segments of it are left: %v", err) //nolint:errorlint // not to be tried again
 	}
-	return nil
+	return s.dropContainer(ctx, p)
 }
 
 // segment is one of a static large object.

@@ -20,8 +20,9 @@ import (
 const agent = "glimpse"
 
 var (
-	errSilent  = fmt.Errorf("swift: the server does not answer: %w", backends.ErrUnavailable)
-	errMangled = fmt.Errorf("swift: what arrived is not what was sent: %w", backends.ErrUnavailable)
+	errSilent   = fmt.Errorf("swift: the server does not answer: %w", backends.ErrUnavailable)
+	errConflict = errors.New("swift: status 409")
+	errMangled  = fmt.Errorf("swift: what arrived is not what was sent: %w", backends.ErrUnavailable)
 )
 
 func dial(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -40,6 +41,13 @@ type call struct {
 // send sends the request with the account's token, and once more with a new one
 // where that is refused. The caller closes the body.
 func (s *Store) send(ctx context.Context, p place, c call) (*http.Response, error) {
+	if p.token != "" {
+		resp, err := s.sendWith(ctx, grant{token: p.token.Reveal(), storage: p.storage}, c)
+		if err != nil || resp.StatusCode != http.StatusUnauthorized {
+			return resp, err
+		}
+		discard(resp) // it has ended in the middle of the upload
+	}
 	for try := 0; ; try++ {
 		g, err := p.account.grant(ctx)
 		if err != nil {
@@ -202,6 +210,8 @@ func statusError(resp *http.Response) error {
 	switch code := resp.StatusCode; code {
 	case http.StatusNotFound, http.StatusGone:
 		return fmt.Errorf("swift: %w", backends.ErrNotFound)
+	case http.StatusConflict:
+		return errConflict
 	case http.StatusPreconditionFailed:
 		return fmt.Errorf("swift: %w", backends.ErrChanged)
 	case http.StatusRequestEntityTooLarge, http.StatusInsufficientStorage:

@@ -16,13 +16,18 @@ import (
 
 // Create prepares an object.
 func (s *Store) Create(ctx context.Context, key string, size int64) (backends.Writer, error) {
-	if err := s.writable(); err != nil {
+	p, err := s.at(ctx, key)
+	if err != nil {
 		return nil, err
 	}
-	if !named(key) {
+	return s.create(ctx, p, size)
+}
+
+func (s *Store) create(ctx context.Context, p place, size int64) (backends.Writer, error) {
+	if !named(p.object) {
 		return nil, errors.New("swift: the key is not a name")
 	}
-	return &writer{s: s, ctx: ctx, p: s.at(key), up: upload{key, newUpload()}, size: size}, nil
+	return &writer{s: s, ctx: ctx, p: p, up: upload{p.object, newUpload()}, size: size}, nil
 }
 
 // writer sends segments under names of its own.
@@ -45,7 +50,7 @@ type writer struct {
 	done     bool
 }
 
-func (w *writer) Locator() backends.Locator { return w.s.locator(w.p.container, w.up.key) }
+func (w *writer) Locator() backends.Locator { return w.s.locator(w.p, w.up.key) }
 
 // each is how many segments there are of one size. Listings show 10,000 objects,
 // and a server tells the size of what is in one listing only: a size of 64 MiB
@@ -99,7 +104,11 @@ func (w *writer) mark(ctx context.Context) error {
 		if !w.s.c.CreateContainer {
 			return fmt.Errorf("swift: container %s does not exist; create_container_on_put can have it made", w.p.container)
 		}
-		if _, err = w.s.again(ctx, w.p, call{method: http.MethodPut, container: w.p.container}); err == nil {
+		room := call{method: http.MethodPut, container: w.p.container}
+		if w.s.c.MultiTenant {
+			room.header = map[string]string{headerWrite: acl(w.s.c.AdminTenants)}
+		}
+		if _, err = w.s.again(ctx, w.p, room); err == nil {
 			_, err = w.s.again(ctx, w.p, c)
 		}
 	}
@@ -298,7 +307,9 @@ func (w *writer) Cancel() error {
 	}
 	err := w.s.remove(ctx, w.p, maps.Keys(names))
 	if err == nil && w.begun {
-		err = w.s.removeOne(ctx, w.p, w.up.marker())
+		if err = w.s.removeOne(ctx, w.p, w.up.marker()); err == nil {
+			err = w.s.dropContainer(ctx, w.p)
+		}
 	}
 	if err == nil {
 		w.done, w.small, w.gather = true, nil, backends.Gather{}

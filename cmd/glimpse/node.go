@@ -19,6 +19,10 @@ import (
 // reapEvery is how often lapsed uploads are looked for.
 const reapEvery = 30 * time.Second
 
+// sweepEvery is how often the stores are asked for half-done work that no upload
+// answers for.
+const sweepEvery = time.Hour
+
 // closeTimeout bounds what a node does after its last transfer: writing chunks
 // behind, syncing the cache's file system.
 const closeTimeout = time.Minute
@@ -36,6 +40,7 @@ type node struct {
 	proxy    *proxy.Server
 	ops      *opsServer
 	reaper   *registry.Reaper
+	sweep    func(context.Context) (registry.Report, error)
 	api, tls net.Listener
 }
 
@@ -88,6 +93,10 @@ func (n *node) run(drain, cut context.Context) error {
 	}
 	g.Go(func() error {
 		registry.Run(services, "reaper", reapEvery, n.reaper.Pass, n.log)
+		return nil
+	})
+	g.Go(func() error {
+		registry.Run(services, "sweeper", sweepEvery, n.sweep, n.log)
 		return nil
 	})
 

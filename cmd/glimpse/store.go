@@ -25,6 +25,7 @@ type storeCmd struct {
 	List   storeList   `cmd:"" help:"The origin stores: what they can, and what lies in them."`
 	Check  storeCheck  `cmd:"" help:"Write, read and delete a small object in each store that takes any."`
 	Copy   storeCopy   `cmd:"" help:"Copy images into another store, and add the place to their records."`
+	Clean  storeClean  `cmd:"" help:"End the half-done work that copies left which were killed, as a node does by itself after a day."`
 	Verify storeVerify `cmd:"" help:"Read every image in a store and compare it with its digests."`
 }
 

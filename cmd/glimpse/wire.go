@@ -113,6 +113,7 @@ func build(ctx context.Context, c config.Config, log *slog.Logger) (_ *node, err
 		return nil, err
 	}
 	n.reaper = &registry.Reaper{Uploads: writes, Deleter: svc, Log: log}
+	n.sweep = func(ctx context.Context) (registry.Report, error) { return svc.Sweep(ctx, ops.SweepIdle) }
 	n.ready = db.Ping
 	if n.ops, err = newOpsServer(ctx, c.Listen.Ops, metrics.reg, n.readiness); err != nil {
 		return nil, err

@@ -162,4 +162,24 @@ var defences = []defence{
 		old: "if err != nil || !left {", off: "if err != nil || !left || true {",
 		pkg: "backends/s3", test: "TestAnAbortReallyAborts",
 	},
+	{
+		name: "a sweep leaves uploads", file: "proxy/ops/sweep.go",
+		old: "if is, err := s.cfg.Registry.Attempted(ctx, token); err != nil || is {", off: "if is, err := s.cfg.Registry.Attempted(ctx, token); err != nil {",
+		pkg: "proxy/ops", test: "TestASweepEndsOnlyWhatNobodyAnswersFor",
+	},
+	{
+		name: "a sweep leaves named bytes", file: "proxy/ops/sweep.go",
+		old: "if strings.Contains(l.URL.Reveal(), id+\"-\"+token) {", off: "if strings.Contains(l.URL.Reveal(), id+\"!\"+token) {",
+		pkg: "proxy/ops", test: "TestASweepEndsOnlyWhatNobodyAnswersFor",
+	},
+	{
+		name: "a sweep is patient", file: "proxy/ops/sweep.go",
+		old: "if !old {", off: "if false {",
+		pkg: "cmd/glimpse/systest", test: "TestWhatAKilledCopyLeaves",
+	},
+	{
+		name: "other locations before retries", file: "proxy/ops/failover.go",
+		old: "x.now.once = !x.now.again && x.others()", off: "x.now.once = false",
+		pkg: "proxy/ops", test: "TestRetriesComeAfterTheOtherLocations",
+	},
 }

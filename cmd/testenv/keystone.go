@@ -3,6 +3,7 @@ package testenv
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -51,6 +51,8 @@ connection = sqlite:///%[1]s/keystone.db
 key_repository = %[1]s/fernet-keys
 [credential]
 key_repository = %[1]s/credential-keys
+[identity]
+password_hash_rounds = 4
 [token]
 provider = fernet
 expiration = 86400
@@ -59,6 +61,23 @@ caching = false
 [cache]
 enabled = true
 backend = dogpile.cache.memory
+`
+
+// keystoneManage runs keystone-manage twice with what takes it seconds to load:
+// CONFIG URL.
+const keystoneManage = `
+import os, sys
+from keystone.cmd import manage
+conf, url = sys.argv[1:]
+for command in (["db_sync"], ["bootstrap", "--bootstrap-password", "secret", "--bootstrap-username", "admin", "--bootstrap-project-name", "admin",
+        "--bootstrap-role-name", "admin", "--bootstrap-service-name", "keystone", "--bootstrap-region-id", "RegionOne",
+        "--bootstrap-public-url", url, "--bootstrap-internal-url", url, "--bootstrap-admin-url", url]):
+    pid = os.fork()
+    if pid == 0:
+        sys.argv = ["keystone-manage", "--config-file", conf] + command
+        sys.exit(manage.main())
+    if os.waitpid(pid, 0)[1] != 0:
+        sys.exit(1)
 `
 
 func newKeystone() (*KeystoneServer, error) {
@@ -72,51 +91,85 @@ func newKeystone() (*KeystoneServer, error) {
 		return nil, err
 	}
 	k := &KeystoneServer{dir: dir, port: port, URL: fmt.Sprintf("http://127.0.0.1:%d/v3", port)}
-	if err := k.bootstrap(); err != nil {
+	if err := k.prepare(); err != nil {
 		return nil, err
 	}
-	if err := k.Start(); err != nil {
+	// The server takes seconds to load, and asks for nothing before its first
+	// request.
+	if err := k.launch(); err != nil {
 		return nil, err
 	}
 	AtExit(k.Stop)
+	if err := k.bootstrap(); err != nil {
+		return nil, err
+	}
+	if err := k.p.answers(k.URL, time.Minute); err != nil {
+		return nil, err
+	}
 	return k, k.seed()
 }
 
-func (k *KeystoneServer) bootstrap() error {
+func (k *KeystoneServer) conf() string { return filepath.Join(k.dir, "keystone.conf") }
+
+// prepare writes the files.
+func (k *KeystoneServer) prepare() error {
 	if err := os.MkdirAll(filepath.Join(k.dir, "logs"), 0o755); err != nil {
 		return err
 	}
-	conf := filepath.Join(k.dir, "keystone.conf")
-	if err := os.WriteFile(conf, fmt.Appendf(nil, keystoneConf, k.dir), 0o600); err != nil {
+	if err := os.WriteFile(k.conf(), fmt.Appendf(nil, keystoneConf, k.dir), 0o600); err != nil {
 		return err
 	}
-	manage := []string{"/usr/bin/python3", "/usr/bin/keystone-manage", "--config-file", conf}
+	for _, repository := range []string{"fernet-keys", "credential-keys"} {
+		if err := keys(filepath.Join(k.dir, repository)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bootstrap makes the database.
+func (k *KeystoneServer) bootstrap() error {
 	for _, args := range [][]string{
-		append(manage, "db_sync"),
+		{"/usr/bin/python3", "-c", keystoneManage, k.conf(), k.URL},
 		// Without it writes that come through uwsgi find the database locked.
 		{"sqlite3", filepath.Join(k.dir, "keystone.db"), "PRAGMA journal_mode=WAL"},
-		append(manage, "fernet_setup", "--keystone-user", "root", "--keystone-group", "root"),
-		append(manage, "credential_setup", "--keystone-user", "root", "--keystone-group", "root"),
-		append(manage, "bootstrap", "--bootstrap-password", "secret", "--bootstrap-username", "admin", "--bootstrap-project-name", "admin",
-			"--bootstrap-role-name", "admin", "--bootstrap-service-name", "keystone", "--bootstrap-region-id", "RegionOne",
-			"--bootstrap-public-url", k.URL, "--bootstrap-internal-url", k.URL, "--bootstrap-admin-url", k.URL),
 	} {
 		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
-			return fmt.Errorf("%v: %w: %s", args, err, out)
+			return fmt.Errorf("keystone: %w: %s", err, out)
+		}
+	}
+	return nil
+}
+
+// keys makes what fernet_setup and credential_setup would, in seconds of Python
+// each: the key that is used, 1, and the one that comes next.
+func keys(folder string) error {
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		return err
+	}
+	for _, name := range []string{"0", "1"} {
+		var key [32]byte
+		_, _ = rand.Read(key[:]) // never fails
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(base64.URLEncoding.EncodeToString(key[:])), 0o600); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
 // Start starts the server again after Stop.
-func (k *KeystoneServer) Start() (err error) {
-	k.p, err = launch(filepath.Join(k.dir, "log"), []string{"OS_KEYSTONE_CONFIG_FILES=" + filepath.Join(k.dir, "keystone.conf")}, "uwsgi_python3",
-		"--http-socket", fmt.Sprintf("127.0.0.1:%d", k.port), "--wsgi-file", "/usr/bin/keystone-wsgi-public", "--master", "--processes", "1", "--threads", "4",
-		"--enable-threads", "--die-on-term", "--no-orphans", "--buffer-size", "65535", "--rem-header", "Content-Length")
-	if err != nil {
+func (k *KeystoneServer) Start() error {
+	if err := k.launch(); err != nil {
 		return err
 	}
 	return k.p.answers(k.URL, time.Minute)
+}
+
+func (k *KeystoneServer) launch() (err error) {
+	k.p, err = launch(filepath.Join(k.dir, "log"), []string{"OS_KEYSTONE_CONFIG_FILES=" + k.conf()}, "uwsgi_python3",
+		"--http-socket", fmt.Sprintf("127.0.0.1:%d", k.port), "--wsgi-file", "/usr/bin/keystone-wsgi-public", "--master", "--processes", "1", "--threads", "4",
+		"--enable-threads", "--die-on-term", "--no-orphans", "--buffer-size", "65535", "--rem-header", "Content-Length")
+	return err
 }
 
 // Stop ends the server; tokens stay good for when it is started again.
@@ -145,6 +198,26 @@ func (k *KeystoneServer) Token(t testing.TB, user, password, project string) str
 	return token
 }
 
+// Revoke makes a token invalid.
+func (k *KeystoneServer) Revoke(t testing.TB, token string) {
+	t.Helper()
+	r, err := http.NewRequest("DELETE", k.URL+"/auth/tokens", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header = http.Header{"X-Auth-Token": {token}, "X-Subject-Token": {token}}
+	client := &http.Client{Timeout: 30 * time.Second}
+	defer client.CloseIdleConnections()
+	resp, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusNoContent {
+		t.Fatal("revoke:", resp.Status)
+	}
+}
+
 type object = map[string]any
 
 func (k *KeystoneServer) login(user, password, project string) (string, error) {
@@ -157,6 +230,11 @@ func (k *KeystoneServer) login(user, password, project string) (string, error) {
 }
 
 func (k *KeystoneServer) call(method, path string, in any) (http.Header, object, error) {
+	return k.callAs(k.token, method, path, in)
+}
+
+// callAs is call by the holder of a token.
+func (k *KeystoneServer) callAs(token, method, path string, in any) (http.Header, object, error) {
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
@@ -170,7 +248,7 @@ func (k *KeystoneServer) call(method, path string, in any) (http.Header, object,
 		return nil, nil, err
 	}
 	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("X-Auth-Token", k.token)
+	r.Header.Set("X-Auth-Token", token)
 	client := &http.Client{Timeout: 30 * time.Second}
 	defer client.CloseIdleConnections()
 	resp, err := client.Do(r)
@@ -277,10 +355,16 @@ func (k *KeystoneServer) addSwift(url string) error {
 // ApplicationCredential makes one of a user and returns its id and secret.
 func (k *KeystoneServer) ApplicationCredential(t testing.TB, user, password, project string) (id, secret string) {
 	t.Helper()
-	env := append(k.Env(user, password, project), "OS_AUTH_TYPE=password")
-	out := strings.Fields(Run(t, env, "openstack", "application", "credential", "create", "-f", "value", "-c", "id", "-c", "secret", "glimpse-"+rand.Text()))
-	if len(out) != 2 {
-		t.Fatalf("%d words of an application credential", len(out))
+	token := k.Token(t, user, password, project)
+	_, out, err := k.call("GET", "/users?name="+user, nil)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return out[0], out[1]
+	uid := out["users"].([]any)[0].(object)["id"].(string)
+	_, out, err = k.callAs(token, "POST", "/users/"+uid+"/application_credentials", object{"application_credential": object{"name": "glimpse-" + rand.Text()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := out["application_credential"].(object)
+	return c["id"].(string), c["secret"].(string)
 }

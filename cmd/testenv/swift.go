@@ -2,12 +2,15 @@ package testenv
 
 import (
 	"bufio"
+	"bytes"
+	"compress/gzip"
+	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -16,7 +19,8 @@ import (
 	"time"
 )
 
-// SwiftServer is a real OpenStack Swift with one replica. It knows its user
+// SwiftServer is a real OpenStack Swift with one replica; all share what is behind
+// their proxies. It knows its user
 // test:tester (key testing) by auth v1, or it asks a Keystone, where its user is
 // swift (swiftpw) in project service.
 type SwiftServer struct {
@@ -24,7 +28,6 @@ type SwiftServer struct {
 	User    string // account:user or project:user
 	Key     string
 
-	dir       string
 	proxy     string // host:port
 	memcached string
 }
@@ -56,7 +59,7 @@ func SwiftKeystone(t testing.TB) *SwiftServer {
 
 func swiftOf(t testing.TB, start func() (*SwiftServer, error)) *SwiftServer {
 	t.Helper()
-	Need(t, "swift-proxy-server", "swift-account-server", "swift-container-server", "swift-object-server", "swift-ring-builder", "memcached", "unshare", "mount")
+	Need(t, "swift-proxy-server", "swift-account-server", "swift-container-server", "swift-object-server", "memcached", "unshare", "mount")
 	if os.Getuid() != 0 {
 		without(t, "Swift needs root, for a mount namespace of its own")
 	}
@@ -126,6 +129,7 @@ include_service_catalog = False
 [filter:keystoneauth]
 use = egg:swift#keystoneauth
 operator_roles = admin, service, member
+reseller_admin_role = admin
 [filter:cache]
 use = egg:swift#memcache
 memcache_servers = 127.0.0.1:%[3]d
@@ -150,103 +154,136 @@ min_segment_size = 1
 use = egg:swift#dlo
 `
 
-func newSwift(k *KeystoneServer) (*SwiftServer, error) {
+// swiftNodes are the servers behind the proxies, one of each kind, and the
+// memcached.
+type swiftNodes struct {
+	dir       string
+	memcached int // port
+}
+
+var startSwiftNodes = sync.OnceValues(newSwiftNodes)
+
+func newSwiftNodes() (*swiftNodes, error) {
 	dir, err := os.MkdirTemp("", "glimpse-swift-")
 	if err != nil {
 		return nil, err
 	}
 	AtExit(func() { _ = os.RemoveAll(dir) })
-	var ports [5]int // account, container, object, proxy, memcached
-	for i := range ports {
-		if ports[i], err = freePort(); err != nil {
+	n := &swiftNodes{dir: dir}
+	if n.memcached, err = freePort(); err != nil {
+		return nil, err
+	}
+	err = os.MkdirAll(filepath.Join(dir, "node/d1"), 0o755)
+	if err := errors.Join(err, n.write("swift.conf", []byte(swiftConf))); err != nil {
+		return nil, err
+	}
+	_, err = n.launch("memcached", "memcached", "-u", "root", "-l", "127.0.0.1", "-p", fmt.Sprint(n.memcached), "-m", "32")
+	if err != nil {
+		return nil, err
+	}
+	var wait []func() error
+	for _, kind := range []string{"account", "container", "object"} {
+		port, err := freePort()
+		if err != nil {
 			return nil, err
 		}
+		r, err := ring(port)
+		err = errors.Join(err, n.write(kind+".ring.gz", r), n.write(kind+"-server.conf", fmt.Appendf(nil, swiftNode, kind, port, dir)))
+		if err != nil {
+			return nil, err
+		}
+		w, err := n.serve(kind, kind+"-server.conf", port)
+		if err != nil {
+			return nil, err
+		}
+		wait = append(wait, w)
 	}
-	s := &SwiftServer{dir: dir, proxy: fmt.Sprintf("127.0.0.1:%d", ports[3]), memcached: fmt.Sprintf("127.0.0.1:%d", ports[4]), User: "test:tester", Key: "testing"}
+	for _, w := range wait {
+		err = errors.Join(err, w())
+	}
+	return n, err
+}
+
+func (n *swiftNodes) write(name string, text []byte) error {
+	if err := os.MkdirAll(filepath.Join(n.dir, "etc"), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(n.dir, "etc", name), text, 0o600)
+}
+
+// ring is the file that swift-ring-builder makes of one device, which takes
+// seconds of Python.
+func ring(port int) ([]byte, error) {
+	const power = 6
+	about, err := json.Marshal(object{
+		"devs": []object{{
+			"id": 0, "region": 1, "zone": 1, "ip": "127.0.0.1", "port": port, "replication_ip": "127.0.0.1", "replication_port": port,
+			"device": "d1", "weight": 1.0, "meta": "",
+		}},
+		"part_shift": 32 - power, "replica_count": 1,
+	})
+	if err != nil {
+		return nil, err
+	}
+	b := binary.BigEndian.AppendUint16([]byte("R1NG"), 1)
+	b = append(binary.BigEndian.AppendUint32(b, uint32(len(about))), about...)
+	b = append(b, make([]byte, 2<<power)...) // device 0 has every partition
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	if _, err := z.Write(b); err != nil {
+		return nil, err
+	}
+	err = z.Close()
+	return out.Bytes(), err
+}
+
+func (n *swiftNodes) launch(name, bin string, args ...string) (*process, error) {
+	p, err := launch(filepath.Join(n.dir, name+".log"), nil, bin, args...)
+	if err == nil {
+		AtExit(func() { p.end(syscall.SIGTERM) })
+	}
+	return p, err
+}
+
+// serve gives a server a mount namespace with its own /etc/swift, whose name Swift
+// has built in. The function returned waits until it answers.
+func (n *swiftNodes) serve(kind, conf string, port int) (wait func() error, err error) {
+	p, err := n.launch(conf, "unshare", "-m", "--propagation", "private", "sh", "-c",
+		"mount --bind "+n.dir+"/etc /etc/swift && exec swift-"+kind+"-server /etc/swift/"+conf)
+	return func() error { return p.answers(fmt.Sprintf("http://127.0.0.1:%d/healthcheck", port), time.Minute) }, err
+}
+
+// newSwift starts a proxy.
+func newSwift(k *KeystoneServer) (*SwiftServer, error) {
+	n, err := startSwiftNodes()
+	if err != nil {
+		return nil, err
+	}
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	s := &SwiftServer{proxy: fmt.Sprintf("127.0.0.1:%d", port), memcached: fmt.Sprintf("127.0.0.1:%d", n.memcached), User: "test:tester", Key: "testing"}
 	s.AuthURL = "http://" + s.proxy + "/auth/v1.0"
-	known, keystone := "tempauth", ""
+	known, keystone, conf := "tempauth", "", "proxy-tempauth.conf"
 	if k != nil {
-		known, keystone = "authtoken keystoneauth", strings.TrimSuffix(k.URL, "/v3")
+		known, keystone, conf = "authtoken keystoneauth", strings.TrimSuffix(k.URL, "/v3"), "proxy-keystone.conf"
 		s.AuthURL, s.User, s.Key = k.URL, "service:swift", "swiftpw"
 		if err := k.addSwift("http://" + s.proxy + "/v1/AUTH_%(project_id)s"); err != nil {
 			return nil, err
 		}
 	}
-	if err := s.write("proxy-server.conf", fmt.Sprintf(swiftProxy, ports[3], known, ports[4], keystone)); err != nil {
+	if err := n.write(conf, fmt.Appendf(nil, swiftProxy, port, known, n.memcached, keystone)); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(s.write("swift.conf", swiftConf), s.rings(ports[:3])); err != nil {
-		return nil, err
+	wait, err := n.serve("proxy", conf, port)
+	if err == nil {
+		err = wait()
 	}
-	return s, s.start(ports)
-}
-
-var swiftKinds = []string{"account", "container", "object"}
-
-func (s *SwiftServer) write(name, text string) error {
-	if err := os.MkdirAll(filepath.Join(s.dir, "etc"), 0o755); err != nil {
-		return err
+	if err != nil || k != nil {
+		return s, err
 	}
-	return os.WriteFile(filepath.Join(s.dir, "etc", name), []byte(text), 0o600)
-}
-
-// rings writes each node's configuration and says on which port it is.
-func (s *SwiftServer) rings(ports []int) error {
-	if err := os.MkdirAll(filepath.Join(s.dir, "node/d1"), 0o755); err != nil {
-		return err
-	}
-	errs := make([]error, len(swiftKinds))
-	var wg sync.WaitGroup
-	for i, kind := range swiftKinds {
-		if err := s.write(kind+"-server.conf", fmt.Sprintf(swiftNode, kind, ports[i], s.dir)); err != nil {
-			return err
-		}
-		wg.Go(func() {
-			for _, args := range [][]string{{"create", "6", "1", "0"}, {"add", fmt.Sprintf("r1z1-127.0.0.1:%d/d1", ports[i]), "1"}, {"rebalance"}} {
-				cmd := exec.Command("swift-ring-builder", append([]string{kind + ".builder"}, args...)...)
-				cmd.Dir = filepath.Join(s.dir, "etc")
-				if out, err := cmd.CombinedOutput(); err != nil {
-					errs[i] = fmt.Errorf("swift-ring-builder %v: %w: %s", args, err, out)
-					return
-				}
-			}
-		})
-	}
-	wg.Wait()
-	return errors.Join(errs...)
-}
-
-// start gives each server a mount namespace with its own /etc/swift, whose name
-// Swift has built in.
-func (s *SwiftServer) start(ports [5]int) error {
-	run := func(name, bin string, args ...string) (*process, error) {
-		p, err := launch(filepath.Join(s.dir, name+".log"), nil, bin, args...)
-		if err == nil {
-			AtExit(func() { p.end(syscall.SIGTERM) })
-		}
-		return p, err
-	}
-	if _, err := run("memcached", "memcached", "-u", "root", "-l", "127.0.0.1", "-p", fmt.Sprint(ports[4]), "-m", "32"); err != nil {
-		return err
-	}
-	var all []*process
-	for _, kind := range append(swiftKinds, "proxy") {
-		p, err := run(kind, "unshare", "-m", "--propagation", "private", "sh", "-c",
-			"mount --bind "+s.dir+"/etc /etc/swift && exec swift-"+kind+"-server /etc/swift/"+kind+"-server.conf")
-		if err != nil {
-			return err
-		}
-		all = append(all, p)
-	}
-	for i, p := range all {
-		if err := p.answers(fmt.Sprintf("http://127.0.0.1:%d/healthcheck", ports[i]), time.Minute); err != nil {
-			return err
-		}
-	}
-	if strings.HasSuffix(s.AuthURL, "v1.0") { // until memcached holds its tokens
-		return s.login()
-	}
-	return nil
+	return s, s.login() // until memcached holds its tokens
 }
 
 func (s *SwiftServer) login() error {

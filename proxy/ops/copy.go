@@ -19,8 +19,8 @@ var ErrHasIt = errors.New("the store has the image already")
 // their way, writes them to another store and adds the new place to the record.
 // Only proven bytes are committed. Whatever fails leaves the record as it was and
 // nothing in the store, unless it is not known whether the record names the copy.
-// A crash leaves half-done work, which the store's Pending lists; between the
-// commit and the record's it leaves an object that nothing names.
+// A crash leaves half-done work for Sweep; between the commit and the record's it
+// leaves an object that nothing names.
 func (s *Service) Copy(ctx context.Context, m image.Image, store string, progress func(bytes int)) error {
 	st := s.stores[store]
 	switch {

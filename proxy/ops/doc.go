@@ -8,7 +8,9 @@
 // itself; an origin read carries the validator that was pinned, and the key that
 // the cache asks under is computed again and compared. An image's bytes are read
 // from another of its locations where one can't be had: at the opening always, in
-// the middle of a stream only where a manifest proves each chunk. A copy is removed
+// the middle of a stream only where a manifest proves each chunk. As long as there
+// is another, a store that does not answer is asked once; its retries come when all
+// have failed. Where nothing proves the chunks they come first. A copy is removed
 // from a store only while another one is there. Location URLs reach
 // neither logs nor errors.
 //
@@ -35,7 +37,8 @@
 // read.
 //
 // What may be lost: the bytes of an upload that was not acknowledged; after a
-// crash they stay until the reaper comes by. What was learned of an image whose
+// crash they stay until the reaper comes by, and those of a copy, which has no
+// row, until a sweep finds them a day old. What was learned of an image whose
 // chunks were evicted before all of them had been seen.
 //
 // Locks: each type has one, and none is held across I/O or while another is

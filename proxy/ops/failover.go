@@ -22,6 +22,7 @@ type origins struct {
 
 	now     origin
 	queue   []origin // not tried yet
+	tired   []origin // gave up after one try
 	changed []origin // refused because of their validator
 	widened bool     // the image's other locations are in the queue, or may not be
 	asked   bool     // for the manifest
@@ -35,6 +36,8 @@ type origin struct {
 	target
 	validator string
 	unpinned  bool
+	once      bool // to be left after one failure, for there are others
+	again     bool // all have failed once
 }
 
 func (s *Service) newOrigins(ctx context.Context, m image.Image, t target, o chunk.Object, off, n int64) *origins {
@@ -81,13 +84,21 @@ func (x *origins) proved() bool {
 	return x.check != nil
 }
 
-// open reads from the first place that can be opened.
+// others says whether the image has further locations that the stream could go
+// on from.
+func (x *origins) others() bool {
+	return x.proved() && len(x.s.byWeight(x.m)) > 1
+}
+
+// open reads from the first place that can be opened. As long as there are others,
+// a store that does not answer is not asked twice.
 func (x *origins) open(off, n int64) (io.ReadCloser, error) {
 	for {
 		if len(x.queue) == 0 && !x.more() {
 			return nil, x.last
 		}
 		x.now, x.queue = x.queue[0], x.queue[1:]
+		x.now.once = !x.now.again && x.others()
 		r, err := x.now.open(x.ctx, x.o, off, n)
 		if err == nil {
 			return r, nil
@@ -107,10 +118,18 @@ func (x *origins) next(err error, off, n int64) (io.ReadCloser, error) {
 }
 
 // more finds further places when all that were known have failed: the other
-// locations, and at last those whose validator was another.
+// locations, then those that were asked once, now with their store's retries, and
+// at last those whose validator was another.
 func (x *origins) more() bool {
 	if !x.widened {
 		x.widen(x.now.location)
+	}
+	if len(x.queue) == 0 {
+		for _, p := range x.tired {
+			p.again = true
+			x.queue = append(x.queue, p)
+		}
+		x.tired = nil
 	}
 	if len(x.queue) == 0 && x.o.Key.Content() {
 		for _, p := range x.changed {
@@ -137,8 +156,11 @@ func (x *origins) failed(err error) {
 	if x.ctx.Err() != nil {
 		return
 	}
-	if errors.Is(err, backends.ErrChanged) && !x.now.unpinned {
+	switch {
+	case errors.Is(err, backends.ErrChanged) && !x.now.unpinned:
 		x.changed = append(x.changed, x.now)
+	case x.now.once && (errors.Is(err, backends.ErrUnavailable) || errors.Is(err, io.ErrUnexpectedEOF)):
+		x.tired = append(x.tired, x.now)
 	}
 	x.s.leave(x.m, x.now, err)
 }
@@ -162,9 +184,12 @@ func (x *origins) passed(off int64, b []byte) {
 // a file that was put back from a backup, with the same size but another time,
 // may be read as well: if its bytes differ, no chunk of them passes.
 func (p origin) open(ctx context.Context, o chunk.Object, off, n int64) (io.ReadCloser, error) {
-	validator := p.validator
+	store, validator := p.store.Backend, p.validator
+	if p.once {
+		store = backends.Once(store)
+	}
 	if p.unpinned {
-		info, err := p.store.Backend.Stat(ctx, p.at)
+		info, err := store.Stat(ctx, p.at)
 		if err != nil {
 			return nil, err
 		}
@@ -173,5 +198,5 @@ func (p origin) open(ctx context.Context, o chunk.Object, off, n int64) (io.Read
 		}
 		validator = info.Validator
 	}
-	return p.store.Backend.Open(ctx, p.at, validator, off, n)
+	return store.Open(ctx, p.at, validator, off, n)
 }

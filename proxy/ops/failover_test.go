@@ -14,6 +14,7 @@ import (
 	"glimpse/backends"
 	"glimpse/backends/backendtest"
 	"glimpse/backends/mem"
+	"glimpse/cachestore/chunk"
 	"glimpse/registry/image"
 )
 
@@ -21,6 +22,7 @@ import (
 type brittle struct {
 	*mem.Store
 	open  error // of Open
+	mends int   // so many times; 0: for ever
 	stat  error
 	after int64 // a read breaks with err once so many bytes were given
 	err   error
@@ -28,6 +30,7 @@ type brittle struct {
 	rot   int64 // the byte there is given otherwise; 0: none
 
 	fired, opened int
+	stats         int
 	given         int64
 	at            []int64 // where reads were opened
 }
@@ -35,7 +38,7 @@ type brittle struct {
 func (b *brittle) Open(ctx context.Context, at backends.Locator, validator string, off, n int64) (io.ReadCloser, error) {
 	b.opened++
 	b.at = append(b.at, off)
-	if b.open != nil {
+	if b.open != nil && (b.mends == 0 || b.opened < b.mends+1) {
 		b.fired++
 		return nil, b.open
 	}
@@ -47,6 +50,7 @@ func (b *brittle) Open(ctx context.Context, at backends.Locator, validator strin
 }
 
 func (b *brittle) Stat(ctx context.Context, at backends.Locator) (backends.Info, error) {
+	b.stats++
 	if b.stat != nil {
 		b.fired++
 		return backends.Info{}, b.stat
@@ -599,5 +603,115 @@ func TestLocationsWithoutStore(t *testing.T) {
 		if err != nil || (up.Locations[0].Metadata["store"] == "") != single {
 			t.Errorf("single store %v: filed with %v, %v", single, up.Locations[0].Metadata, err)
 		}
+	}
+}
+
+// retried is a pair whose stores are tried three times more.
+func retried(t *testing.T) *pair {
+	return newPair(t, func(c *Config) {
+		for i := range c.Stores {
+			c.Stores[i].Backend = backends.Observe(backends.Limit(backends.Retry(c.Stores[i].Backend, backends.Retries{Max: 3, Initial: time.Millisecond}), backends.Limits{Streams: 2}), backends.Observer{})
+		}
+	})
+}
+
+// A store that does not answer is asked once while another has the bytes.
+func TestRetriesComeAfterTheOtherLocations(t *testing.T) {
+	data := backendtest.Bytes(1000)
+	away := fmt.Errorf("x: %w", backends.ErrUnavailable)
+	for name, c := range map[string]struct {
+		fault        func(p *pair)
+		heavy, light int // reads that are opened
+		fails        bool
+	}{
+		"one is away":                {fault: func(p *pair) { p.heavy.open = away }, heavy: 1, light: 1},
+		"one breaks in the middle":   {fault: func(p *pair) { p.heavy.err, p.heavy.after = away, 333 }, heavy: 1, light: 1},
+		"both are away":              {fault: func(p *pair) { p.heavy.open, p.light.open = away, away }, heavy: 1 + 4, light: 1 + 4, fails: true},
+		"one is away, one has other": {fault: func(p *pair) { p.heavy.open, p.light.open = away, backends.ErrNotFound }, heavy: 1 + 4, light: 1, fails: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := retried(t)
+			m := p.twice(data, true)
+			for _, l := range m.Locations { // the first contact with both
+				if _, err := p.target(t.Context(), m, l); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c.fault(p)
+			d, err := p.Data(t.Context(), m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := p.stream(d.t.object)
+			if c.fails != (err != nil) || err == nil && !bytes.Equal(got, data) {
+				t.Errorf("%d bytes, %v", len(got), err)
+			}
+			if p.heavy.fired == 0 || p.heavy.opened != c.heavy || p.light.opened != c.light {
+				t.Errorf("%d faults; %d and %d reads were opened, not %d and %d", p.heavy.fired, p.heavy.opened, p.light.opened, c.heavy, c.light)
+			}
+		})
+	}
+}
+
+// A blip of the only one is bridged as ever, and so is one of all at once.
+func TestRetriesComeAtLast(t *testing.T) {
+	data := backendtest.Bytes(1000)
+	p := retried(t)
+	m := p.twice(data, true)
+	for _, l := range m.Locations {
+		if _, err := p.target(t.Context(), m, l); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.heavy.open, p.light.open = backends.ErrUnavailable, backends.ErrNotFound
+	p.heavy.mends = 3
+	d, err := p.Data(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := p.stream(d.t.object); err != nil || !bytes.Equal(got, data) || p.heavy.opened != 4 || p.light.opened != 1 {
+		t.Errorf("%d bytes, %v; %d and %d reads were opened", len(got), err, p.heavy.opened, p.light.opened)
+	}
+}
+
+// So is the first contact made.
+func TestTheFirstContactIsRetriedLast(t *testing.T) {
+	for name, c := range map[string]struct {
+		light        error
+		heavy, other int
+	}{
+		"the other is there": {nil, 1, 1},
+		"the other is away":  {backends.ErrUnavailable, 1 + 4, 1 + 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := retried(t)
+			m := p.twice(backendtest.Bytes(1000), false)
+			p.heavy.stat, p.light.stat = backends.ErrUnavailable, c.light
+			if _, err := p.Data(t.Context(), m); (err == nil) != (c.light == nil) {
+				t.Error(err)
+			}
+			if p.heavy.stats != c.heavy || p.light.stats != c.other {
+				t.Errorf("asked %d and %d times, not %d and %d", p.heavy.stats, p.light.stats, c.heavy, c.other)
+			}
+		})
+	}
+}
+
+// stream reads an object past the cache.
+func (p *pair) stream(o chunk.Object) (got []byte, err error) {
+	s, err := p.OpenRange(p.t.Context(), o, 0, -1)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	for {
+		piece, err := s.Next()
+		if errors.Is(err, io.EOF) {
+			return got, nil
+		}
+		if err != nil {
+			return got, err
+		}
+		got = append(got, piece.Data...)
 	}
 }

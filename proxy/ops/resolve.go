@@ -27,18 +27,34 @@ type target struct {
 }
 
 // resolve finds an image's bytes at the first of some places where they can be
-// had, and returns the places behind it.
+// had, and returns the places behind it. Of several each is asked once, and with
+// its store's retries only when none of them answered.
 func (s *Service) resolve(ctx context.Context, m image.Image, places []image.Location) (target, []image.Location, error) {
-	last := error(ErrNoData)
-	for i, l := range places {
-		t, err := s.target(ctx, m, l)
-		if err == nil {
-			return t, places[i+1:], nil
+	rounds := []func(backends.Store) backends.Store{backends.Once, patient}
+	if len(places) == 1 {
+		rounds = rounds[1:]
+	}
+	var last error
+	for _, reach := range rounds {
+		last = ErrNoData
+		away := false
+		for i, l := range places {
+			t, err := s.targetBy(ctx, m, l, reach)
+			if err == nil {
+				return t, places[i+1:], nil
+			}
+			last = graver(last, err)
+			away = away || errors.Is(err, backends.ErrUnavailable)
 		}
-		last = graver(last, err)
+		if ctx.Err() != nil || !away {
+			break
+		}
 	}
 	return target{}, nil, last
 }
+
+// patient is a store with its retries.
+func patient(s backends.Store) backends.Store { return s }
 
 // graver returns what to tell when several places were tried: that there is
 // nothing only where none of them had another reason.
@@ -56,10 +72,15 @@ func missing(err error) bool {
 // target resolves one location. While the registry is away, what was found
 // before does: a location's bytes never change.
 func (s *Service) target(ctx context.Context, m image.Image, l image.Location) (target, error) {
+	return s.targetBy(ctx, m, l, patient)
+}
+
+// targetBy is target with a say in how the store is asked.
+func (s *Service) targetBy(ctx context.Context, m image.Image, l image.Location, reach func(backends.Store) backends.Store) (target, error) {
 	if t, ok := s.known.get(l.ID); ok {
 		return t, nil
 	}
-	t, err := s.lookUp(ctx, m, l)
+	t, err := s.lookUp(ctx, m, l, reach)
 	if image.KindOf(err) == image.Unavailable && !errors.Is(err, errBad) {
 		if old, ok := s.known.old(l.ID); ok {
 			return old, nil
@@ -71,13 +92,13 @@ func (s *Service) target(ctx context.Context, m image.Image, l image.Location) (
 // errBad marks bytes that were found not to be the image's.
 var errBad = errors.New("bad bytes")
 
-func (s *Service) lookUp(ctx context.Context, m image.Image, l image.Location) (target, error) {
+func (s *Service) lookUp(ctx context.Context, m image.Image, l image.Location, reach func(backends.Store) backends.Store) (target, error) {
 	st := s.storeOf(l)
 	if st == nil {
 		return target{}, image.Errorf(image.Unavailable, "The image lies in a store that this service does not have.")
 	}
 	t := target{location: l.ID, store: st, at: backends.Locator(l.URL.Reveal())}
-	pin, err := s.pin(ctx, m, l, t)
+	pin, err := s.pin(ctx, m, l, reach(st.Backend), t.at)
 	if err != nil {
 		return target{}, err
 	}
@@ -118,13 +139,13 @@ func (s *Service) content(ctx context.Context, m image.Image, l image.Location, 
 
 // pin returns what was found at the first contact with a location's bytes, and
 // makes that contact if there was none.
-func (s *Service) pin(ctx context.Context, m image.Image, l image.Location, t target) (registry.Pin, error) {
+func (s *Service) pin(ctx context.Context, m image.Image, l image.Location, b backends.Store, at backends.Locator) (registry.Pin, error) {
 	p, ok, err := s.cfg.Registry.Pinned(ctx, l.ID)
 	if err != nil {
 		return p, err
 	}
 	if !ok {
-		info, err := t.store.Backend.Stat(ctx, t.at)
+		info, err := b.Stat(ctx, at)
 		if err != nil {
 			return p, notFoundOr(err)
 		}

@@ -19,9 +19,10 @@ const cleanupTime = 30 * time.Second
 // Upload is a request to give an image its bytes. The caller has checked who may.
 type Upload struct {
 	Image     image.Image
-	Body      io.Reader // ends with io.EOF; an image.Error in it keeps its kind
-	Announced int64     // bytes; -1: unknown
-	Store     string    // "": the default store
+	Body      io.Reader    // ends with io.EOF; an image.Error in it keeps its kind
+	Announced int64        // bytes; -1: unknown
+	Store     string       // "": the default store
+	Token     image.Secret // of whoever uploads, for stores that write to their users' accounts; ""
 	// Interrupt ends a Read of Body that waits, when the upload is over before its
 	// body; may be nil.
 	Interrupt func()
@@ -159,6 +160,7 @@ func (a *attempt) store(ctx context.Context) (image.Image, error) {
 		return image.Image{}, err
 	}
 	a.publish(ctx, m, at)
+	a.s.Share(ctx, m)
 	return m, nil
 }
 
@@ -166,11 +168,12 @@ func (a *attempt) store(ctx context.Context) (image.Image, error) {
 // and nothing can be replaced, else under a name that no other attempt has. Its
 // locator is noted before the store holds anything of it.
 func (a *attempt) create(ctx context.Context) (err error) {
+	token := backends.Secret(a.u.Token.Reveal())
 	if a.up.First && a.st.Backend.Caps().NoReplace {
-		a.out, err = a.st.Backend.Create(ctx, a.up.ImageID, a.u.Announced)
+		a.out, err = backends.CreateFor(ctx, a.st.Backend, token, a.up.ImageID, a.u.Announced)
 	}
 	if a.out == nil && (err == nil || errors.Is(err, backends.ErrExists)) {
-		a.out, err = a.st.Backend.Create(ctx, a.up.ImageID+"-"+a.up.Token, a.u.Announced)
+		a.out, err = backends.CreateFor(ctx, a.st.Backend, token, a.up.ImageID+"-"+a.up.Token, a.u.Announced)
 	}
 	if err != nil {
 		return writeError(err)

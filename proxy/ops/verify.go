@@ -26,7 +26,7 @@ func (v Verdict) Good() bool { return !v.Missing && len(v.Bad) == 0 && !v.HashDi
 // digests. The reading counts as an audit. progress hears of every step; it may
 // be nil. The error says that the bytes could not be read, not that they are bad.
 func (s *Service) Verify(ctx context.Context, m image.Image, l image.Location, progress func(bytes int)) (Verdict, error) {
-	t, err := s.lookUp(ctx, m, l)
+	t, err := s.lookUp(ctx, m, l, patient)
 	if errors.Is(err, backends.ErrNotFound) {
 		return Verdict{Missing: true}, nil
 	}

@@ -7,6 +7,16 @@ import (
 	"glimpse/registry/image"
 )
 
+// Attempted says whether there is an attempt with this token.
+func (s *Store) Attempted(ctx context.Context, token string) (bool, error) {
+	if err := ended(ctx); err != nil {
+		return false, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.uploadLocked(token) != nil, nil
+}
+
 // Named says whether a location that still matters names the URL.
 func (s *Store) Named(ctx context.Context, at image.Secret) (bool, error) {
 	if err := ended(ctx); err != nil {

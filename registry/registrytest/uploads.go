@@ -56,6 +56,9 @@ func testUpload(t *testing.T, r registry.Registry) {
 		t.Errorf("got %s, version %d", got.Status, got.Version)
 	}
 	must(t, r.Note(t.Context(), up.Token, "file:///x"))
+	if ok, err := r.Attempted(t.Context(), up.Token); err != nil || !ok {
+		t.Errorf("attempted: %v %v", ok, err)
+	}
 	must(t, r.Renew(t.Context(), up.Token))
 	got, err := r.Activate(t.Context(), up.Token, activation("file:///x"))
 	must(t, err)
@@ -285,6 +288,9 @@ func testNoToken(t *testing.T, r registry.Registry) {
 	ok, err := r.Reap(t.Context(), token)
 	if err != nil || ok {
 		t.Errorf("reap: %v %v", ok, err)
+	}
+	if ok, err := r.Attempted(t.Context(), token); err != nil || ok {
+		t.Errorf("attempted: %v %v", ok, err)
 	}
 }
 

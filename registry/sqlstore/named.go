@@ -7,6 +7,18 @@ import (
 	"glimpse/registry/image"
 )
 
+// Attempted says whether there is an attempt with this token.
+func (db *DB) Attempted(ctx context.Context, token string) (is bool, err error) {
+	err = db.write(ctx, "upload attempted", func(tx *sql.Tx) error {
+		_, err := db.attempt(ctx, tx, token, false)
+		if is = err == nil; image.KindOf(err) == image.Gone {
+			return nil
+		}
+		return err
+	})
+	return is, err
+}
+
 // Named says whether a location that still matters names the URL.
 func (db *DB) Named(ctx context.Context, at image.Secret) (is bool, err error) {
 	err = db.write(ctx, "location named", func(tx *sql.Tx) (err error) {

@@ -1,8 +1,10 @@
-"""Runs Glance's own Swift driver: glance.py OPERATION AUTH-URL,USER,KEY,CONTAINER LOCATION|ID [FILE]
+"""Runs Glance's own Swift driver: glance.py AUTH-URL,USER,KEY,CONTAINER|- OPERATIONS
 
-The result is a JSON list of strings.
+The operations are a JSON list of [name, location or id, file]; the result is a
+JSON list with a list of strings for each.
 """
 import hashlib
+import io
 import json
 import sys
 import types
@@ -11,7 +13,6 @@ from glance_store._drivers import swift
 from glance_store._drivers.swift import buffered, store, utils
 from oslo_config import cfg
 
-op, account, what = sys.argv[1:4]
 conf = cfg.ConfigOpts()
 conf.register_opts(store._SWIFT_OPTS + utils.swift_opts + buffered.BUFFERING_OPTS
                    + [cfg.StrOpt("default_store", default="swift"), cfg.ListOpt("stores", default=["swift"])],
@@ -25,30 +26,35 @@ def place(uri):
     return loc
 
 
-if op == "parse":
-    loc = place(what)
-    print(json.dumps([loc.user, loc.key, loc.swift_url.rstrip("/"), loc.container, loc.obj, loc.get_uri()]))
-    sys.exit()
+def open_driver(account):
+    auth, user, key, container = account.split(",")
+    for name, value in (("auth_address", auth), ("user", user), ("key", key), ("container", container), ("auth_version", "1"),
+                        ("large_object_size", 1), ("large_object_chunk_size", 1), ("create_container_on_put", True)):
+        conf.set_override("swift_store_" + name, value, group="glance_store")
+    driver = store.Store(conf)
+    driver.configure()
+    driver.configure_add()
+    return driver
 
-auth, user, key, container = account.split(",")
-for name, value in (("auth_address", auth), ("user", user), ("key", key), ("container", container), ("auth_version", "1"),
-                    ("large_object_size", 1), ("large_object_chunk_size", 1), ("create_container_on_put", True)):
-    conf.set_override("swift_store_" + name, value, group="glance_store")
-driver = store.Store(conf)
-driver.configure()
-driver.configure_add()
-if op == "add":
-    with open(sys.argv[4], "rb") as f:
-        data = f.read()
-    import io
-    uri = driver.add(what, io.BytesIO(data), len(data), "sha512")[0]
-    print(json.dumps([uri]))
-elif op == "get":
-    body, size = driver.get(types.SimpleNamespace(store_location=place(what)))
+
+def run(op, what, file=None):
+    if op == "parse":
+        loc = place(what)
+        return [loc.user, loc.key, loc.swift_url.rstrip("/"), loc.container, loc.obj, loc.get_uri()]
+    if op == "add":
+        with open(file, "rb") as f:
+            data = f.read()
+        return [driver.add(what, io.BytesIO(data), len(data), "sha512")[0]]
+    at = types.SimpleNamespace(store_location=place(what))
+    if op == "delete":
+        driver.delete(at)
+        return []
+    body, size = driver.get(at)
     md5 = hashlib.md5()
     for chunk in body:
         md5.update(chunk)
-    print(json.dumps([str(size), md5.hexdigest()]))
-elif op == "delete":
-    driver.delete(types.SimpleNamespace(store_location=place(what)))
-    print("[]")
+    return [str(size), md5.hexdigest()]
+
+
+driver = None if sys.argv[1] == "-" else open_driver(sys.argv[1])
+print(json.dumps([run(*op) for op in json.loads(sys.argv[2])]))

@@ -1,14 +1,18 @@
 package systest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"glimpse/cmd/testenv"
 )
@@ -155,5 +159,54 @@ func TestAChunkThatRottedComesFromTheOtherCopy(t *testing.T) {
 	}
 	if found == 0 || read(t, n, "spare") == 0 {
 		t.Errorf("%.0f wrong chunks were found, %.0f bytes came from the other copy", found, read(t, n, "spare"))
+	}
+}
+
+// A server that takes a request and says nothing is asked once, whatever retries
+// its store has, when the image lies elsewhere too: at the first contact, and when
+// its bytes are read.
+func TestASilentServerIsAskedOnce(t *testing.T) {
+	const size = 3 << 20 // one chunk, so one read
+	data := content(t, size)
+	var silent atomic.Bool
+	var asked atomic.Int32
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		if silent.Load() {
+			<-r.Context().Done()
+			return
+		}
+		w.Header().Set("ETag", `"v1"`)
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
+	}))
+	t.Cleanup(web.Close)
+	n := testenv.Glimpse(t, "stores.web.type=http", "stores.web.allowed_hosts=[127.0.0.1]", "stores.web.weight=10", "stores.web.timeout=1s", "stores.web.retries=3", "cache.disk.size=0")
+	a, file := on(t, n.API), filepath.Join(t.TempDir(), "in")
+	must(t, os.WriteFile(file, data, 0o600))
+	image := func() string {
+		id := a.create("twice", "raw")
+		a.upload(id, file)
+		located(t, n, id, "web", web.URL+"/image", size)
+		return id
+	}
+	known, unknown := image(), image()
+	n.Stop() // so that nothing is in memory
+	n.Start()
+	a.same(known, file)
+	if read(t, n, "web") != size {
+		t.Fatalf("the web server gave %.0f bytes", read(t, n, "web"))
+	}
+	for name, id := range map[string]string{"read": known, "first contact": unknown} {
+		n.Stop()
+		n.Start()
+		silent.Store(true)
+		asked.Store(0)
+		a.same(id, file)
+		if k := asked.Load(); k != 1 {
+			t.Errorf("%s: the silent server was asked %d times", name, k)
+		}
+	}
+	if read(t, n, "main") != size {
+		t.Errorf("the folder gave %.0f bytes", read(t, n, "main"))
 	}
 }
