@@ -34,6 +34,7 @@ type fill struct {
 type run struct {
 	l      *Level
 	o      chunk.Object
+	disk   bool            // what comes is for the disk too
 	ctx    context.Context // the store's own: the client that began may leave
 	cancel context.CancelFunc
 	fills  []*fill

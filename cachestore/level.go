@@ -17,7 +17,9 @@ type Level struct {
 	name  string
 	class class
 	next  chunk.Source
-	inner *Level // next, when it is a level of this store: its fills are joined
+	inner *Level                                // a level of this store: its fills are joined
+	owns  func(o chunk.Object, extent int) bool // which go to inner; nil: all
+	keep  func(o chunk.Object, extent int) bool // which of those from next the disk keeps; nil: all
 
 	mu    sync.Mutex
 	fills map[id]*fill
@@ -25,10 +27,11 @@ type Level struct {
 
 var _ chunk.Source = (*Level)(nil)
 
-// outward returns the level whose next is outside this store: fills of all
-// levels in front of it are its fills.
-func (l *Level) outward() *Level {
-	for l.inner != nil {
+// outward returns the level whose next, outside this store, brings a chunk: fills
+// of all levels in front of it are its fills.
+func (l *Level) outward(o chunk.Object, index int) *Level {
+	extent := l.s.geo.ExtentOf(index)
+	for l.inner != nil && (l.owns == nil || l.owns(o, extent)) {
 		l = l.inner
 	}
 	return l
@@ -50,6 +53,11 @@ type found struct {
 	f    *fill     // joined
 }
 
+// toDisk says whether a chunk that the level brings is for the disk, too.
+func (l *Level) toDisk(o chunk.Object, index int) bool {
+	return l.s.keepsOnDisk(o) && (l.keep == nil || l.keep(o, l.s.geo.ExtentOf(index)))
+}
+
 // locateTries bounds how often a chunk that is seen but can't be held is looked
 // up: each miss means that it was evicted in between.
 const locateTries = 16
@@ -58,7 +66,7 @@ const locateTries = 16
 // filled by the same stream if their slabs are free; those fills are returned in
 // more, joined.
 func (l *Level) locate(ctx context.Context, o chunk.Object, index, row int) (found, []*fill, error) {
-	l = l.outward()
+	l = l.outward(o, index)
 	loaded := false
 	for try := range locateTries {
 		if at, ok, err := l.s.resident(ctx, o, index); ok || err != nil {
@@ -98,10 +106,10 @@ func (l *Level) joinOrStart(o chunk.Object, index, row int, blind bool) ([]*fill
 	if !blind && s.has(k) {
 		return nil, nil
 	}
-	r := l.newRun(o)
+	r := l.newRun(o, index)
 	// Only a run that has its first slab may take more: it must not wait for the
 	// first while it holds others.
-	sl, credit := s.pool.try(want{class: classAhead, n: 1, dirty: s.keepsOnDisk(o)})
+	sl, credit := s.pool.try(want{class: classAhead, n: 1, dirty: r.disk})
 	r.add(k, sl, credit)
 	if sl != nil {
 		l.extendLocked(r, index+1, row-1)
@@ -112,7 +120,7 @@ func (l *Level) joinOrStart(o chunk.Object, index, row int, blind bool) ([]*fill
 // ahead starts a run of up to row chunks from index on, of those that are not
 // resident and whose slabs are free, or joins the fill of the first.
 func (l *Level) ahead(o chunk.Object, index, row int) []*fill {
-	l = l.outward()
+	l = l.outward(o, index)
 	s := l.s
 	s.names.RLock()
 	defer s.names.RUnlock()
@@ -122,7 +130,7 @@ func (l *Level) ahead(o chunk.Object, index, row int) []*fill {
 	if f := l.fills[k]; f != nil && f.join() {
 		return []*fill{f}
 	}
-	r := l.newRun(o)
+	r := l.newRun(o, index)
 	l.extendLocked(r, index, row)
 	if len(r.fills) == 0 {
 		r.cancel()
@@ -135,8 +143,9 @@ func (l *Level) ahead(o chunk.Object, index, row int) []*fill {
 	return fills
 }
 
-func (l *Level) newRun(o chunk.Object) *run {
+func (l *Level) newRun(o chunk.Object, index int) *run {
 	r := &run{l: l, o: o}
+	r.disk = l.toDisk(o, index)
 	r.ctx, r.cancel = context.WithCancel(l.s.ctx)
 	return r
 }
@@ -151,16 +160,21 @@ func (r *run) add(k id, s *slab, credit bool) {
 	r.fills = append(r.fills, f)
 }
 
-// extendLocked adds up to n missing chunks whose slabs are free.
+// extendLocked adds up to n missing chunks whose slabs are free, none of another
+// extent than the run's first chunk: that one may have another owner.
 func (l *Level) extendLocked(r *run, index, n int) {
 	s := l.s
-	count := s.geo.Count(r.o.Size)
-	for i := index; i < min(index+n, count); i++ {
+	first := index
+	if len(r.fills) > 0 {
+		first = r.fills[0].id.index
+	}
+	border := (s.geo.ExtentOf(first) + 1) * s.geo.Extent
+	for i := index; i < min(index+n, border, s.geo.Count(r.o.Size)); i++ {
 		k := s.resolve(id{r.o.Key, i})
 		if l.fills[k] != nil || s.has(k) {
 			return
 		}
-		sl, credit := s.pool.try(want{class: classAhead, n: 1, dirty: s.keepsOnDisk(r.o)})
+		sl, credit := s.pool.try(want{class: classAhead, n: 1, dirty: r.disk})
 		if sl == nil {
 			return
 		}
@@ -233,7 +247,7 @@ func (l *Level) Open(ctx context.Context, o chunk.Object, off, n int64) (chunk.B
 		if err != nil {
 			return nil, err
 		}
-		return &streamBody{st: st, sent: l.s.stats.sentBy(l.outward().source())}, nil
+		return &streamBody{st: st, sent: l.s.stats.sentBy(l.outward(o, 0).source())}, nil
 	}
 	r, err := l.newReader(ctx, o, off, n)
 	if err != nil {
@@ -250,13 +264,62 @@ func (l *Level) Open(ctx context.Context, o chunk.Object, off, n int64) (chunk.B
 // of unknown size is neither kept nor shared: its one stream passes through.
 func (l *Level) OpenRange(ctx context.Context, o chunk.Object, off, n int64) (chunk.Stream, error) {
 	if o.Size < 0 {
-		return l.outward().next.OpenRange(ctx, o, off, n)
+		return l.outward(o, 0).next.OpenRange(ctx, o, off, n)
 	}
 	r, err := l.newReader(ctx, o, off, n)
 	if err != nil {
 		return nil, err
 	}
+	r.unseen = true
 	return &stream{r: r}, nil
+}
+
+// OpenResident is OpenRange for what is here, or on its way from outside already.
+// It begins no fill: a chunk that is neither ends it with chunk.ErrNotResident,
+// which the call itself returns where it is the first.
+func (l *Level) OpenResident(ctx context.Context, o chunk.Object, off, n int64) (chunk.Stream, error) {
+	if o.Size < 0 {
+		return nil, chunk.ErrNotResident
+	}
+	r, err := l.newReader(ctx, o, off, n)
+	if err != nil {
+		return nil, err
+	}
+	r.unseen, r.residentOnly = true, true
+	if err := r.present(); err != nil {
+		_ = r.Close()
+		return nil, err
+	}
+	return &stream{r: r}, nil
+}
+
+// find is locate for what is here or on its way.
+func (l *Level) find(ctx context.Context, o chunk.Object, index int) (found, error) {
+	l = l.outward(o, index)
+	for range locateTries {
+		if at, ok, err := l.s.resident(ctx, o, index); ok || err != nil {
+			return at, err
+		}
+		if f := l.joinFill(o, index); f != nil {
+			return found{f: f}, nil
+		}
+		if !l.s.isResident(o, index) {
+			break
+		}
+	}
+	return found{}, fmt.Errorf("chunk %d: %w", index, chunk.ErrNotResident)
+}
+
+// joinFill returns a chunk's fill, joined; nil where there is none.
+func (l *Level) joinFill(o chunk.Object, index int) *fill {
+	l.s.names.RLock()
+	defer l.s.names.RUnlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if f := l.fills[l.s.resolve(id{o.Key, index})]; f != nil && f.join() {
+		return f
+	}
+	return nil
 }
 
 // errAgain ends fills that were never begun: their chunk must be looked up anew.

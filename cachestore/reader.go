@@ -33,9 +33,13 @@ type reader struct {
 
 	cur    current
 	window window
-	slow   bool // the client's last write had to wait: don't hold a slab through the next
-	buf    *[pieceBytes]byte
-	left   []byte // of a checked disk block in buf: what follows pos
+	unseen bool // what it gives goes to no client, and is not counted as sent
+	// residentOnly ends at the first chunk that is not here or on its way.
+	residentOnly bool
+
+	slow bool // the client's last write had to wait: don't hold a slab through the next
+	buf  *[pieceBytes]byte
+	left []byte // of a checked disk block in buf: what follows pos
 
 	mu     sync.Mutex
 	busy   bool // somebody is inside Read, WriteTo or next
@@ -92,6 +96,21 @@ func (r *reader) first() error {
 		}
 		r.leaveFill()
 	}
+}
+
+// present looks for the first chunk, and waits for nothing.
+func (r *reader) present() error {
+	if r.pos == r.end {
+		return nil
+	}
+	if err := r.enter(); err != nil {
+		return err
+	}
+	at, err := r.locate()
+	if err == nil && at.f == nil && at.d == nil {
+		at.release(r.s)
+	}
+	return err
 }
 
 // Close ends a wait and lets go of everything. It may be called from any
@@ -239,6 +258,11 @@ func (r *reader) locate() (found, error) {
 	case r.cur.disk != nil:
 		return found{d: r.cur.disk}, nil
 	}
+	if r.residentOnly {
+		at, err := r.l.find(r.ctx, r.o, r.cur.index)
+		r.cur.fill, r.cur.disk = at.f, at.d
+		return at, err
+	}
 	at, more, err := r.l.locate(r.ctx, r.o, r.cur.index, r.window.row(r.cur.index))
 	if err != nil {
 		return found{}, err
@@ -253,7 +277,7 @@ func (r *reader) locate() (found, error) {
 func (r *reader) tier(v view) *atomic.Int64 {
 	switch {
 	case r.cur.waited:
-		return r.s.stats.sentBy(r.l.outward().source())
+		return r.s.stats.sentBy(r.l.outward(r.o, r.cur.index).source())
 	case v.d != nil:
 		return r.s.stats.sentBy(tierDisk)
 	}

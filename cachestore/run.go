@@ -53,7 +53,7 @@ func (r *run) slab() error {
 	if f.e != nil {
 		return nil
 	}
-	slabs, credit, err := r.l.s.pool.take(r.ctx, want{class: r.l.class, n: 1, dirty: r.l.s.keepsOnDisk(r.o)})
+	slabs, credit, err := r.l.s.pool.take(r.ctx, want{class: r.l.class, n: 1, dirty: r.disk})
 	if err != nil {
 		return err
 	}
@@ -209,10 +209,10 @@ func (r *run) succeed(f *fill, res result) {
 	switch {
 	case zero:
 		s.discard(e)
-		if keep && s.keepsOnDisk(r.o) {
+		if keep && r.disk {
 			s.disk.markZero(k)
 		}
-	case kept && s.keepsOnDisk(r.o):
+	case kept && r.disk:
 		s.disk.offer(e)
 	default:
 		s.undirty(e)

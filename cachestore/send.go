@@ -58,7 +58,9 @@ func (r *reader) write(w io.Writer, b []byte, v view) error {
 
 func (r *reader) count(n int64, v view) {
 	r.pos += n
-	r.tier(v).Add(n)
+	if !r.unseen {
+		r.tier(v).Add(n)
+	}
 }
 
 func (r *reader) sendZeros(w io.Writer, v view) error {
@@ -103,7 +105,7 @@ func (r *reader) touch(v view) {
 		return
 	}
 	r.s.mem.touch(v.e.id)
-	if r.s.keepsOnDisk(r.o) {
+	if r.l.outward(r.o, r.cur.index).toDisk(r.o, r.cur.index) {
 		r.s.disk.used(v.e)
 	}
 }

@@ -82,9 +82,33 @@ func (s *Store) Level(name string, next chunk.Source) *Level {
 	if in, ok := next.(*Level); ok && in.s == s {
 		l.inner = in
 	}
+	return s.addLevel(l)
+}
+
+// Outside is where the chunks of a level come from that this node does not own.
+type Outside struct {
+	chunk.Source
+	// Owns says whether this node is the owner of an extent at the inner level. It
+	// is called with locks held: it must neither block nor call the store.
+	Owns func(o chunk.Object, extent int) bool
+	// Keep says whether an extent that came from Source is for the disk, too; nil:
+	// always. What is not stays in memory as long as others leave it there. As Owns
+	// it must not block.
+	Keep func(o chunk.Object, extent int) bool
+}
+
+// LevelBefore returns a new level in front of inner, a level of this store: what
+// this node owns there is inner's, as by Level; the rest comes from outside.
+func (s *Store) LevelBefore(name string, inner *Level, out Outside) *Level {
+	l := s.Level(name, inner)
+	l.next, l.owns, l.keep = out.Source, out.Owns, out.Keep
+	return l
+}
+
+func (s *Store) addLevel(l *Level) *Level {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.levels = append(s.levels, l)
-	s.mu.Unlock()
 	return l
 }
 

@@ -17,6 +17,8 @@ var (
 	ErrCorrupt = errors.New("chunk failed verification")
 	// ErrUnavailable: the bytes can't be had now, another try may succeed.
 	ErrUnavailable = errors.New("bytes not available now")
+	// ErrNotResident: what was asked for only if it is there is not there.
+	ErrNotResident = errors.New("not resident")
 	// ErrRange: the range asked for lies outside the object.
 	ErrRange = errors.New("range outside the object")
 )
