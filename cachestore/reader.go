@@ -36,6 +36,7 @@ type reader struct {
 	unseen bool // what it gives goes to no client, and is not counted as sent
 	// residentOnly ends at the first chunk that is not here or on its way.
 	residentOnly bool
+	follow       bool // chunks on their way count
 
 	slow bool // the client's last write had to wait: don't hold a slab through the next
 	buf  *[pieceBytes]byte
@@ -259,7 +260,7 @@ func (r *reader) locate() (found, error) {
 		return found{d: r.cur.disk}, nil
 	}
 	if r.residentOnly {
-		at, err := r.l.find(r.ctx, r.o, r.cur.index)
+		at, err := r.l.find(r.ctx, r.o, r.cur.index, r.follow)
 		r.cur.fill, r.cur.disk = at.f, at.d
 		return at, err
 	}

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"glimpse/cachestore/chunk"
@@ -66,8 +65,8 @@ type Rumors interface {
 
 // What a peer answers instead of bytes.
 var (
-	ErrCannot      = errors.New("the peer can't find the origin of this object")
-	ErrNotResident = errors.New("the peer does not have it")
+	ErrCannot      = chunk.ErrUnresolved
+	ErrNotResident = chunk.ErrNotResident
 	// ErrAway: no connection, a stall, or bytes that make no sense. Another peer may
 	// be asked.
 	ErrAway = fmt.Errorf("the peer does not answer: %w", chunk.ErrUnavailable)

@@ -17,6 +17,8 @@ var (
 	ErrCorrupt = errors.New("chunk failed verification")
 	// ErrUnavailable: the bytes can't be had now, another try may succeed.
 	ErrUnavailable = errors.New("bytes not available now")
+	// ErrUnresolved: where the object comes from can't be found out here.
+	ErrUnresolved = errors.New("the object's origin can't be found out")
 	// ErrNotResident: what was asked for only if it is there is not there.
 	ErrNotResident = errors.New("not resident")
 	// ErrRange: the range asked for lies outside the object.
