@@ -33,3 +33,6 @@ type Node struct {
 	Role   Role
 	Edge   bool // its zone never reads an origin for others
 }
+
+// owns says whether extents are shared out to the node.
+func (n Node) owns() bool { return n.Role == Member && n.State != Draining }
