@@ -276,9 +276,9 @@ func (l *Level) OpenRange(ctx context.Context, o chunk.Object, off, n int64) (ch
 
 // OpenResident is OpenRange for what is here, or on its way from outside already.
 // It begins no fill: a chunk that is neither ends it with chunk.ErrNotResident,
-// which the call itself returns where it is the first. follow says whether fills
-// under way count.
-func (l *Level) OpenResident(ctx context.Context, o chunk.Object, off, n int64, follow bool) (chunk.Stream, error) {
+// which the call itself returns where it is the first. follow says whether the fill
+// of a chunk counts, when the stream comes to it.
+func (l *Level) OpenResident(ctx context.Context, o chunk.Object, off, n int64, follow func(index int) bool) (chunk.Stream, error) {
 	if o.Size < 0 {
 		return nil, chunk.ErrNotResident
 	}
@@ -286,7 +286,7 @@ func (l *Level) OpenResident(ctx context.Context, o chunk.Object, off, n int64, 
 	if err != nil {
 		return nil, err
 	}
-	r.unseen, r.residentOnly, r.follow = true, true, follow
+	r.unseen, r.follow = true, follow
 	if err := r.present(); err != nil {
 		_ = r.Close()
 		return nil, err
@@ -295,13 +295,13 @@ func (l *Level) OpenResident(ctx context.Context, o chunk.Object, off, n int64, 
 }
 
 // find is locate for what is here or on its way.
-func (l *Level) find(ctx context.Context, o chunk.Object, index int, follow bool) (found, error) {
+func (l *Level) find(ctx context.Context, o chunk.Object, index int, follow func(int) bool) (found, error) {
 	l = l.outward(o, index)
 	for range locateTries {
 		if at, ok, err := l.s.resident(ctx, o, index); ok || err != nil {
 			return at, err
 		}
-		if follow {
+		if follow(index) {
 			if f := l.joinFill(o, index); f != nil {
 				return found{f: f}, nil
 			}

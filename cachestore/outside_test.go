@@ -82,17 +82,19 @@ func TestEachExtentComesFromItsOwner(t *testing.T) {
 	}
 }
 
+func yes(int) bool { return true }
+
 func TestOnlyWhatIsThereIsGiven(t *testing.T) {
 	data := image(3 * int(small.Chunk))
 	o := object(data)
 	from := &ranges{origin: origin{data: data}}
 	s := start(t, Config{Geometry: small, Memory: 16 * small.Chunk}, newTwin())
 	l := s.Level("home", from)
-	if _, err := l.OpenResident(t.Context(), o, 0, -1, true); !errors.Is(err, chunk.ErrNotResident) {
+	if _, err := l.OpenResident(t.Context(), o, 0, -1, yes); !errors.Is(err, chunk.ErrNotResident) {
 		t.Fatalf("of an empty store: %v", err)
 	}
 	mustFetch(t, l, o, 0, 1, data[:1]) // the first chunk
-	got, err := gather(l.OpenResident(t.Context(), o, 0, -1, true))
+	got, err := gather(l.OpenResident(t.Context(), o, 0, -1, yes))
 	if !errors.Is(err, chunk.ErrNotResident) || !bytes.Equal(got, data[:small.Chunk]) {
 		t.Errorf("%d bytes and %v, want the first chunk and then no more", len(got), err)
 	}
@@ -112,10 +114,10 @@ func TestOnlyWhatIsThereIsGiven(t *testing.T) {
 		whole <- err
 	}()
 	<-begun
-	if _, err := l.OpenResident(t.Context(), o, small.Chunk, small.Chunk, false); !errors.Is(err, chunk.ErrNotResident) {
+	if _, err := l.OpenResident(t.Context(), o, small.Chunk, small.Chunk, func(int) bool { return false }); !errors.Is(err, chunk.ErrNotResident) {
 		t.Errorf("of a chunk on its way, not to be followed: %v", err)
 	}
-	st, err := l.OpenResident(t.Context(), o, small.Chunk, small.Chunk, true)
+	st, err := l.OpenResident(t.Context(), o, small.Chunk, small.Chunk, yes)
 	close(on)
 	if got, err := gather(st, err); err != nil || !bytes.Equal(got, data[small.Chunk:2*small.Chunk]) {
 		t.Errorf("of a chunk on its way: %d bytes, %v", len(got), err)

@@ -34,9 +34,9 @@ type reader struct {
 	cur    current
 	window window
 	unseen bool // what it gives goes to no client, and is not counted as sent
-	// residentOnly ends at the first chunk that is not here or on its way.
-	residentOnly bool
-	follow       bool // chunks on their way count
+	// follow is set where only what is here is given: it says whether a chunk on its
+	// way counts.
+	follow func(index int) bool
 
 	slow bool // the client's last write had to wait: don't hold a slab through the next
 	buf  *[pieceBytes]byte
@@ -55,6 +55,7 @@ type current struct {
 	disk   diskChunk
 	bad    diskChunk // found bad after some of it was sent: what comes instead is compared with it
 	waited bool      // its bytes come by a fill
+	asked  bool      // it was asked for again, of whoever has taken it over
 }
 
 func (l *Level) newReader(ctx context.Context, o chunk.Object, off, n int64) (*reader, error) {
@@ -92,7 +93,7 @@ func (r *reader) first() error {
 			}
 			return nil
 		}
-		if err := at.f.started(r.ctx); !errors.Is(err, errAgain) {
+		if err := at.f.started(r.ctx); !r.again(err) {
 			return err
 		}
 		r.leaveFill()
@@ -233,7 +234,7 @@ func (r *reader) look() (view, error) {
 		if at.f != nil {
 			r.cur.waited = true
 			v.e, v.part.to, err = at.f.next(r.ctx, v.part, r.cur.bad != nil)
-			if errors.Is(err, errAgain) || err == nil && v.e == nil {
+			if r.again(err) || err == nil && v.e == nil {
 				r.leaveFill()
 				continue
 			}
@@ -251,6 +252,16 @@ func (r *reader) look() (view, error) {
 	}
 }
 
+// again says whether the error of a fill is worth another look: the fill was never
+// begun, or this node can't find the origin, and another one may take it over.
+func (r *reader) again(err error) bool {
+	if errors.Is(err, chunk.ErrUnresolved) && !r.cur.asked {
+		r.cur.asked = true
+		return true
+	}
+	return errors.Is(err, errAgain)
+}
+
 // locate finds the current chunk, and asks for what comes after it.
 func (r *reader) locate() (found, error) {
 	switch {
@@ -259,7 +270,7 @@ func (r *reader) locate() (found, error) {
 	case r.cur.disk != nil:
 		return found{d: r.cur.disk}, nil
 	}
-	if r.residentOnly {
+	if r.follow != nil {
 		at, err := r.l.find(r.ctx, r.o, r.cur.index, r.follow)
 		r.cur.fill, r.cur.disk = at.f, at.d
 		return at, err

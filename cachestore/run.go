@@ -122,7 +122,7 @@ func (r *run) refill(f *fill, sent chunk.Digest) (result, error) {
 	r.mu.Unlock()
 	defer s.discard(bad)
 	for range refills {
-		in := &inflow{r: r, pos: f.off, end: f.off + f.n}
+		in := &inflow{r: r, pos: f.off, end: f.off + f.n, again: true}
 		err := in.into(f, func(int64) {})
 		if err == nil {
 			err = in.ended()
@@ -225,12 +225,17 @@ func (r *run) succeed(f *fill, res result) {
 	}
 }
 
+// Again is a Source that has another one for chunks that it was asked for before:
+// others may be waiting for this fill by now, and must not be waited for.
+type Again interface{ Again() chunk.Source }
+
 // inflow is the stream of a run.
 type inflow struct {
 	r        *run
 	st       chunk.Stream
 	pos, end int64
 	tries    int
+	again    bool         // the source was asked before
 	digest   chunk.Digest // that the source sent along with the chunk; zero: none
 }
 
@@ -272,7 +277,12 @@ func (in *inflow) next() (chunk.Piece, error) {
 
 func (in *inflow) try() (chunk.Piece, error) {
 	if in.st == nil {
-		st, err := in.r.l.next.OpenRange(in.r.ctx, in.r.o, in.pos, in.end-in.pos)
+		from := in.r.l.next
+		if a, ok := from.(Again); ok && in.again {
+			from = a.Again()
+		}
+		in.again = true
+		st, err := from.OpenRange(in.r.ctx, in.r.o, in.pos, in.end-in.pos)
 		if err != nil {
 			return chunk.Piece{}, err
 		}

@@ -1,0 +1,217 @@
+package source
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"glimpse/cachestore/chunk"
+	"glimpse/cluster"
+	"glimpse/cluster/ring"
+)
+
+const (
+	askedFor  = 10 * time.Second // how long an asker is remembered
+	mostAsked = 4096             // extents whose askers are remembered
+)
+
+// lookAround asks nodes for what they have of an extent; whoever answers first is
+// taken.
+func (r *Router) lookAround(p place, near []ring.Node) step {
+	return step{looks: true, open: func(ctx context.Context, o chunk.Object, off, n int64) (chunk.Stream, error) {
+		return r.tour(ctx, p, near, o, off, n)
+	}}
+}
+
+// note counts chunks that are on their way from outside.
+func (r *Router) note(level cluster.Level, key chunk.Key, from, to, by int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := from; i < to; i++ {
+		w := way{level, key, i}
+		if r.outward[w] += by; r.outward[w] == 0 {
+			delete(r.outward, w)
+		}
+	}
+}
+
+// tour asks the nodes near, and then whoever asked meanwhile.
+func (r *Router) tour(ctx context.Context, p place, near []ring.Node, o chunk.Object, off, n int64) (chunk.Stream, error) {
+	asked := map[string]bool{r.c.Members.Self().ID: true}
+	for nodes := append(near, r.recent(p)...); ; nodes = r.recent(p) {
+		var fresh []ring.Node
+		for _, node := range nodes {
+			if !asked[node.ID] {
+				asked[node.ID] = true
+				fresh = append(fresh, node)
+			}
+		}
+		if len(fresh) == 0 {
+			return nil, cluster.ErrNotResident
+		}
+		if st := r.askAll(ctx, p, fresh, o, off, n); st != nil {
+			return st, nil
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// answer is what a node said; nil: it has nothing.
+type answer struct {
+	from int
+	st   chunk.Stream
+}
+
+// askAll asks nodes at once; nil: none has it, or says so in time. The calls that
+// are not taken end at once.
+func (r *Router) askAll(ctx context.Context, p place, nodes []ring.Node, o chunk.Object, off, n int64) *lookStream {
+	w := &lookStream{answers: make(chan answer, len(nodes)), left: len(nodes)}
+	cancels := make([]context.CancelFunc, len(nodes))
+	for i, node := range nodes {
+		var one context.Context
+		one, cancels[i] = context.WithCancel(ctx)
+		go func() {
+			st, err := r.c.Peers.OpenRange(one, node, r.ask(o, p.level, true), off, n)
+			if err != nil {
+				st = nil
+			}
+			w.answers <- answer{i, st}
+		}()
+	}
+	cancel := func(but int) {
+		for i, c := range cancels {
+			if i != but {
+				c()
+			}
+		}
+	}
+	t := time.NewTimer(r.c.LookFor)
+	defer t.Stop()
+	for w.left > 0 && w.Stream == nil {
+		select {
+		case a := <-w.answers:
+			w.left--
+			if w.Stream = a.st; a.st != nil {
+				w.cancel = cancels[a.from]
+				cancel(a.from)
+			}
+		case <-t.C:
+			cancel(-1)
+			w.drain()
+		}
+	}
+	if w.Stream == nil {
+		cancel(-1)
+		return nil
+	}
+	return w
+}
+
+// lookStream is the answer that was taken.
+type lookStream struct {
+	chunk.Stream
+	cancel  context.CancelFunc
+	answers chan answer
+	left    int // of them still to come
+	once    sync.Once
+}
+
+// drain waits for the calls that were given up.
+func (w *lookStream) drain() {
+	for ; w.left > 0; w.left-- {
+		if a := <-w.answers; a.st != nil {
+			_ = a.st.Close() // nothing was read of it
+		}
+	}
+}
+
+// Close ends the stream, and waits for the calls that were not taken.
+func (w *lookStream) Close() (err error) {
+	w.once.Do(func() {
+		w.cancel()
+		err = w.Stream.Close()
+		w.drain()
+	})
+	return err
+}
+
+// Serve answers another node. A fill that is on its way from outside may be
+// followed by anybody. One that may still be looking around is followed only by
+// nodes with larger ids: so nobody waits, over others, for himself.
+func (r *Router) Serve(ctx context.Context, q cluster.Ask, off, n int64) (chunk.Stream, error) {
+	l := r.level(q.Level)
+	if !q.ResidentOnly {
+		return l.OpenRange(ctx, q.Object, off, n)
+	}
+	g := r.c.Geometry
+	p := place{q.Level, q.Object.Key, g.ExtentOf(g.Index(off))}
+	first := r.c.Members.Self().ID < q.From
+	st, err := l.OpenResident(ctx, q.Object, off, n, func(index int) bool {
+		return first || r.isOutward(q.Level, q.Object, index)
+	})
+	if err != nil {
+		r.remember(p, q.From)
+	}
+	return st, err
+}
+
+// isOutward says whether a chunk's fill at a level is on its way from outside.
+// Where this node is home to it the zone's fill is home's.
+func (r *Router) isOutward(level cluster.Level, o chunk.Object, index int) bool {
+	if r.OwnsHome(o, r.c.Geometry.ExtentOf(index)) {
+		level = cluster.Home
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.outward[way{level, o.Key, index}] > 0
+}
+
+// remember notes who asked for an extent and got nothing.
+func (r *Router) remember(p place, id string) {
+	now := time.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.askers[p] == nil {
+		if len(r.askers) >= mostAsked {
+			r.forgetLocked(now)
+		}
+		if len(r.askers) >= mostAsked {
+			return
+		}
+		r.askers[p] = map[string]time.Time{}
+	}
+	r.askers[p][id] = now
+}
+
+func (r *Router) forgetLocked(now time.Time) {
+	for p, ids := range r.askers {
+		for id, t := range ids {
+			if now.Sub(t) > askedFor {
+				delete(ids, id)
+			}
+		}
+		if len(ids) == 0 {
+			delete(r.askers, p)
+		}
+	}
+}
+
+// recent returns the members that asked for an extent lately.
+func (r *Router) recent(p place) []ring.Node {
+	rg := r.c.Members.Ring()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var nodes []ring.Node
+	for id, t := range r.askers[p] {
+		if time.Since(t) > askedFor {
+			delete(r.askers[p], id)
+			continue
+		}
+		if n, ok := rg.Node(id); ok {
+			nodes = append(nodes, n)
+		}
+	}
+	return nodes
+}

@@ -1,0 +1,147 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"glimpse/cachestore/chunk"
+	"glimpse/cluster"
+)
+
+// step is one way to the bytes.
+type step struct {
+	open  func(ctx context.Context, o chunk.Object, off, n int64) (chunk.Stream, error)
+	looks bool // it asks for what is there only
+}
+
+// passes says whether the next step may be tried after an error: the node is gone,
+// has not got it, or can't find it. What an owner or an origin says of the bytes
+// themselves is final.
+func passes(err error) bool {
+	return errors.Is(err, cluster.ErrAway) || errors.Is(err, cluster.ErrNotResident) || errors.Is(err, cluster.ErrCannot)
+}
+
+// relay gives a range by one step after another, each from where the one before
+// it stood.
+type relay struct {
+	ctx      context.Context
+	r        *Router
+	level    cluster.Level // whose fill it is; 0: one that nobody follows
+	from, to int           // chunks that it has said are on their way
+	o        chunk.Object
+	pos, end int64 // end is -1 where the size is not known
+	steps    []step
+	st       chunk.Stream
+	why      error // what the last step was left for that said more than that it has nothing
+}
+
+func openRelay(ctx context.Context, router *Router, level cluster.Level, o chunk.Object, off, n int64, steps []step) (chunk.Stream, error) {
+	if n < 0 && o.Size >= 0 {
+		n = o.Size - off
+	}
+	r := &relay{ctx: ctx, r: router, level: level, o: o, pos: off, end: -1, steps: steps, st: ended{}}
+	if n >= 0 {
+		r.end = off + n
+	}
+	if err := r.advance(); err != nil {
+		_ = r.Close() // nothing is open
+		return nil, err
+	}
+	return r, nil
+}
+
+// advance opens the next step that can be opened.
+func (r *relay) advance() error {
+	for len(r.steps) > 0 {
+		s := r.steps[0]
+		r.steps = r.steps[1:]
+		if !s.looks {
+			r.goOutward()
+		}
+		n := int64(-1)
+		if r.end >= 0 {
+			n = r.end - r.pos
+		}
+		st, err := s.open(r.ctx, r.o, r.pos, n)
+		if err == nil {
+			r.st = st
+			return nil
+		}
+		if r.ctx.Err() != nil {
+			return context.Cause(r.ctx)
+		}
+		if !passes(err) {
+			return err
+		}
+		if r.why == nil || !errors.Is(err, cluster.ErrNotResident) {
+			r.why = err
+		}
+	}
+	if r.why == nil {
+		r.why = cluster.ErrCannot // there is nobody to ask
+	}
+	return fmt.Errorf("%w: %w", chunk.ErrUnavailable, r.why)
+}
+
+// goOutward says that what is left is on its way from outside: anybody may follow
+// it from now on.
+func (r *relay) goOutward() {
+	if r.level == 0 || r.end < 0 || r.from < r.to || r.pos == r.end {
+		return
+	}
+	g := r.r.c.Geometry
+	r.from, r.to = g.Index(r.pos), g.Index(r.end-1)+1
+	r.r.note(r.level, r.o.Key, r.from, r.to, 1)
+}
+
+// Next goes on by the next step when one fails. A stream of unknown length is
+// never joined to another one.
+func (r *relay) Next() (chunk.Piece, error) {
+	if r.pos == r.end {
+		return chunk.Piece{}, io.EOF
+	}
+	for {
+		p, err := r.st.Next()
+		switch {
+		case err == nil && p.Off == r.pos && p.Len > 0 && (r.end < 0 || p.Off+p.Len <= r.end):
+			r.pos += p.Len
+			return p, nil
+		case err == nil:
+			err = fmt.Errorf("%d bytes at %d in place of those at %d: %w", p.Len, p.Off, r.pos, cluster.ErrAway)
+		case r.end < 0:
+			return chunk.Piece{}, err
+		case errors.Is(err, io.EOF):
+			err = fmt.Errorf("the stream ended at %d, before %d: %w", r.pos, r.end, cluster.ErrAway)
+		}
+		if r.ctx.Err() != nil {
+			return chunk.Piece{}, context.Cause(r.ctx)
+		}
+		if r.end < 0 || !passes(err) {
+			return chunk.Piece{}, err
+		}
+		r.why = err
+		_ = r.st.Close() // it has failed
+		r.st = ended{}
+		if err := r.advance(); err != nil {
+			return chunk.Piece{}, err
+		}
+	}
+}
+
+// Close closes the stream that is open. It must not be called beside Next: the
+// context ends a Next that waits.
+func (r *relay) Close() error {
+	if r.from < r.to {
+		r.r.note(r.level, r.o.Key, r.from, r.to, -1)
+		r.from, r.to = 0, 0
+	}
+	return r.st.Close()
+}
+
+// ended is the stream when none is open.
+type ended struct{}
+
+func (ended) Next() (chunk.Piece, error) { return chunk.Piece{}, io.ErrClosedPipe }
+func (ended) Close() error               { return nil }

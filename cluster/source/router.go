@@ -1,0 +1,210 @@
+package source
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"glimpse/cachestore/chunk"
+	"glimpse/cluster"
+	"glimpse/cluster/ring"
+)
+
+// Level is a level of this node's cache, as far as nodes are served from it.
+type Level interface {
+	chunk.Source
+	// OpenResident gives what is there, else chunk.ErrNotResident; follow says
+	// whether a chunk's fill counts.
+	OpenResident(ctx context.Context, o chunk.Object, off, n int64, follow func(index int) bool) (chunk.Stream, error)
+}
+
+// Config is what a router is made of.
+type Config struct {
+	Members  cluster.Members
+	Peers    cluster.Peers
+	Geometry chunk.Geometry
+	Origin   chunk.Source // reads an origin; chunk.ErrUnresolved when it can't tell which
+	// HomeZone returns the zone whose nodes read an object's origin; nil or "": any
+	// that is not an edge.
+	HomeZone func(o chunk.Object) string
+	LookFor  time.Duration // how long to look around; 0: 200 ms
+}
+
+// candidates is how many nodes behind an owner are asked for what they have.
+const candidates = 2
+
+// Router says where the chunks of each level come from. Bind is called before
+// the first read.
+type Router struct {
+	c          Config
+	zone, home Level
+
+	mu      sync.Mutex
+	outward map[way]int                    // chunks that are on their way from outside
+	askers  map[place]map[string]time.Time // who asked lately and got nothing
+	cannot  map[chunk.Key]time.Time        // what this node could not find the origin of, and when
+}
+
+// place is an extent at a level.
+type place struct {
+	level  cluster.Level
+	key    chunk.Key
+	extent int
+}
+
+// way is a chunk at a level.
+type way struct {
+	level cluster.Level
+	key   chunk.Key
+	index int
+}
+
+// New returns a router.
+func New(c Config) *Router {
+	if c.LookFor == 0 {
+		c.LookFor = 200 * time.Millisecond
+	}
+	return &Router{c: c, outward: map[way]int{}, askers: map[place]map[string]time.Time{}, cannot: map[chunk.Key]time.Time{}}
+}
+
+// Bind tells the levels that nodes are served from.
+func (r *Router) Bind(zone, home Level) { r.zone, r.home = zone, home }
+
+// OwnsZone says whether this node is the owner of an extent in its zone. It does
+// not block.
+func (r *Router) OwnsZone(o chunk.Object, extent int) bool {
+	self := r.c.Members.Self()
+	n, ok := r.c.Members.Ring().Owner(self.Zone, o.Key, extent)
+	return ok && n.ID == self.ID
+}
+
+// OwnsHome says whether this node is the one that reads an extent from its origin;
+// not for a while after it could not find that. It does not block.
+func (r *Router) OwnsHome(o chunk.Object, extent int) bool {
+	if r.isLost(o.Key) {
+		return false
+	}
+	h := r.c.Members.Ring().Home(o.Key, extent, 1, r.homeZone(o))
+	return len(h) == 1 && h[0].ID == r.c.Members.Self().ID
+}
+
+func (r *Router) homeZone(o chunk.Object) string {
+	if r.c.HomeZone == nil {
+		return ""
+	}
+	return r.c.HomeZone(o)
+}
+
+// ToZone is where a client level's chunks come from that another node owns in
+// this zone.
+func (r *Router) ToZone() chunk.Source { return route{r, 0, r.toZone} }
+
+// ToHome is where a zone level's chunks come from that another node is home to.
+func (r *Router) ToHome() chunk.Source { return route{r, cluster.Zone, r.toHome} }
+
+// ToOrigin is where a home level's chunks come from.
+func (r *Router) ToOrigin() chunk.Source { return route{r, cluster.Home, r.toOrigin} }
+
+// route is a source of one step after another, for a level that others may follow.
+type route struct {
+	r     *Router
+	level cluster.Level // 0: nobody does
+	steps func(o chunk.Object, extent int) []step
+}
+
+// Again is the source of a fill that is begun once more. It does not look around:
+// whoever would be found may be waiting for that very fill.
+func (t route) Again() chunk.Source {
+	steps := t.steps
+	t.steps = func(o chunk.Object, extent int) []step {
+		return slices.DeleteFunc(steps(o, extent), func(s step) bool { return s.looks })
+	}
+	return t
+}
+
+// OpenRange opens the first step that can be opened. The range must not leave the
+// extent that it begins in.
+func (t route) OpenRange(ctx context.Context, o chunk.Object, off, n int64) (chunk.Stream, error) {
+	g := t.r.c.Geometry
+	return openRelay(ctx, t.r, t.level, o, off, n, t.steps(o, g.ExtentOf(g.Index(off))))
+}
+
+// toZone asks the owner in this zone, and when it is gone the one after it. A
+// zone without owners is skipped.
+func (r *Router) toZone(o chunk.Object, extent int) []step {
+	nodes := r.c.Members.Ring().Candidates(r.c.Members.Self().Zone, o.Key, extent, 1+candidates)
+	if len(nodes) == 0 {
+		return r.homes(o, extent)
+	}
+	var steps []step
+	for _, n := range nodes {
+		steps = append(steps, r.owner(n, cluster.Zone))
+	}
+	return steps
+}
+
+// toHome looks around in the zone, then asks the home owner.
+func (r *Router) toHome(o chunk.Object, extent int) []step {
+	self, rg := r.c.Members.Self(), r.c.Members.Ring()
+	near := rg.Candidates(self.Zone, o.Key, extent, 1+candidates)
+	if p := rg.Prev(); p != nil {
+		near = append(near, p.Candidates(self.Zone, o.Key, extent, 1)...)
+	}
+	return append([]step{r.lookAround(place{cluster.Zone, o.Key, extent}, near)}, r.homes(o, extent)...)
+}
+
+// homes asks the home candidates in order, all of them: one that can't find the
+// object's origin does not say that no other can. When all say so this node's own
+// home level may try.
+func (r *Router) homes(o chunk.Object, extent int) []step {
+	self, rg := r.c.Members.Self(), r.c.Members.Ring()
+	var steps []step
+	mine := !self.Edge && self.Role == ring.Member
+	for _, n := range rg.Home(o.Key, extent, len(rg.Nodes()), r.homeZone(o)) {
+		mine = mine && n.ID != self.ID
+		if n.ID == self.ID && r.isLost(o.Key) {
+			continue
+		}
+		steps = append(steps, r.owner(n, cluster.Home))
+	}
+	if mine {
+		steps = append(steps, step{open: r.home.OpenRange})
+	}
+	return steps
+}
+
+// toOrigin looks around among the home candidates, then reads the origin.
+func (r *Router) toOrigin(o chunk.Object, extent int) []step {
+	rg, zone := r.c.Members.Ring(), r.homeZone(o)
+	near := rg.Home(o.Key, extent, 1+candidates, zone)
+	if p := rg.Prev(); p != nil {
+		near = append(near, p.Home(o.Key, extent, 1, zone)...)
+	}
+	return []step{
+		r.lookAround(place{cluster.Home, o.Key, extent}, near),
+		{open: r.origin},
+	}
+}
+
+// owner asks a node as the owner at a level. Where that is this very node, because
+// the ring has changed, its level is called.
+func (r *Router) owner(n ring.Node, level cluster.Level) step {
+	if n.ID == r.c.Members.Self().ID {
+		return step{open: r.level(level).OpenRange}
+	}
+	return step{open: func(ctx context.Context, o chunk.Object, off, k int64) (chunk.Stream, error) {
+		return r.c.Peers.OpenRange(ctx, n, r.ask(o, level, false), off, k)
+	}}
+}
+
+func (r *Router) ask(o chunk.Object, level cluster.Level, residentOnly bool) cluster.Ask {
+	return cluster.Ask{Object: o, Geometry: r.c.Geometry, Level: level, ResidentOnly: residentOnly, From: r.c.Members.Self().ID}
+}
+
+func (r *Router) level(l cluster.Level) Level {
+	if l == cluster.Zone {
+		return r.zone
+	}
+	return r.home
+}

@@ -1,0 +1,398 @@
+package source
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"glimpse/cachestore"
+	"glimpse/cachestore/chunk"
+	"glimpse/cluster"
+	"glimpse/cluster/ring"
+)
+
+var small = chunk.Geometry{Chunk: 64 << 10, Extent: 4}
+
+// world is a number of nodes, the network between them and one origin.
+type world struct {
+	t     *testing.T
+	data  []byte
+	nodes map[string]*node
+
+	mu     sync.Mutex
+	read   int64 // bytes out of the origin
+	readBy map[string]int64
+	pace   time.Duration // per chunk of the origin
+	lag    time.Duration // of a question between nodes
+	dead   map[string]bool
+	asks   atomic.Int64
+}
+
+// node is one of them.
+type node struct {
+	w      *world
+	self   ring.Node
+	ring   atomic.Pointer[ring.Ring]
+	store  *cachestore.Store
+	client *cachestore.Level
+	r      *Router
+	cannot bool // its registry is away
+}
+
+func (n *node) Self() ring.Node                               { return n.self }
+func (n *node) Ring() *ring.Ring                              { return n.ring.Load() }
+func (n *node) Watch(func(old, now *ring.Ring)) (stop func()) { return func() {} }
+func (n *node) Stat(context.Context, ring.Node, chunk.Object) (chunk.Object, error) {
+	return chunk.Object{}, cluster.ErrCannot
+}
+func (n *node) Drop(context.Context, ring.Node, string) error { return nil }
+
+// OpenRange is the network. A dead node answers nobody, and what it was sending
+// breaks off.
+func (n *node) OpenRange(ctx context.Context, at ring.Node, q cluster.Ask, off, k int64) (chunk.Stream, error) {
+	w := n.w
+	w.asks.Add(1)
+	select {
+	case <-time.After(w.lag):
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if w.isDead(at.ID) || w.isDead(n.self.ID) {
+		return nil, cluster.ErrAway
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	st, err := w.nodes[at.ID].r.Serve(ctx, q, off, k)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	return &wire{w: w, to: at.ID, st: st, cancel: cancel}, nil
+}
+
+type wire struct {
+	w      *world
+	to     string
+	st     chunk.Stream
+	cancel context.CancelFunc
+}
+
+func (s *wire) Next() (chunk.Piece, error) {
+	if s.w.isDead(s.to) {
+		return chunk.Piece{}, cluster.ErrAway
+	}
+	p, err := s.st.Next()
+	if s.w.isDead(s.to) {
+		return chunk.Piece{}, cluster.ErrAway
+	}
+	return p, err
+}
+
+func (s *wire) Close() error { s.cancel(); return s.st.Close() }
+
+func (w *world) isDead(id string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.dead[id]
+}
+
+func (w *world) kill(id string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.dead[id] = true
+}
+
+// source is the origin as one node reaches it.
+type source struct{ n *node }
+
+func (s source) OpenRange(ctx context.Context, _ chunk.Object, off, n int64) (chunk.Stream, error) {
+	if s.n.cannot {
+		return nil, chunk.ErrUnresolved
+	}
+	return &originStream{ctx: ctx, n: s.n, pos: off, end: off + n}, nil
+}
+
+type originStream struct {
+	ctx      context.Context
+	n        *node
+	pos, end int64
+}
+
+func (s *originStream) Next() (chunk.Piece, error) {
+	if s.pos == s.end {
+		return chunk.Piece{}, io.EOF
+	}
+	w := s.n.w
+	select {
+	case <-time.After(w.pace):
+	case <-s.ctx.Done():
+		return chunk.Piece{}, s.ctx.Err()
+	}
+	i := small.Index(s.pos)
+	to := min(s.end, small.Off(i+1))
+	p := chunk.Piece{Index: i, Off: s.pos, Len: to - s.pos, Data: bytes.Clone(w.data[s.pos:to])}
+	s.pos = to
+	w.mu.Lock()
+	w.read += p.Len
+	w.readBy[s.n.self.ID] += p.Len
+	w.mu.Unlock()
+	return p, nil
+}
+
+func (s *originStream) Close() error { return nil }
+
+// settle makes nodes of descriptions, all with one ring.
+func settle(t *testing.T, size int, descriptions ...ring.Node) *world {
+	w := &world{t: t, nodes: map[string]*node{}, dead: map[string]bool{}, readBy: map[string]int64{}, pace: 5 * time.Millisecond, lag: time.Millisecond}
+	w.data = make([]byte, size)
+	for i := range w.data {
+		w.data[i] = byte(rand.Uint32() | 1)
+	}
+	all := ring.New(descriptions, nil)
+	for _, d := range descriptions {
+		n := &node{w: w, self: d}
+		n.ring.Store(all)
+		s, err := cachestore.Open(t.Context(), cachestore.Config{Geometry: small, Memory: 64 * small.Chunk, ReadAhead: 4, FillStreams: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.store = s
+		n.r = New(Config{Members: n, Peers: n, Geometry: small, Origin: source{n}})
+		home := s.Level("home", n.r.ToOrigin())
+		zone := s.LevelBefore("zone", home, cachestore.Outside{Source: n.r.ToHome(), Owns: n.r.OwnsHome})
+		never := func(chunk.Object, int) bool { return false }
+		n.client = s.LevelBefore("client", zone, cachestore.Outside{Source: n.r.ToZone(), Owns: n.r.OwnsZone, Keep: never})
+		n.r.Bind(zone, home)
+		w.nodes[d.ID] = n
+	}
+	return w
+}
+
+func (w *world) close() {
+	for _, n := range w.nodes {
+		if err := n.store.Close(context.Background()); err != nil {
+			w.t.Errorf("node %s: %v", n.self.ID, err)
+		}
+	}
+	for _, n := range w.nodes {
+		n.r.mu.Lock()
+		if len(n.r.outward) > 0 {
+			w.t.Errorf("node %s still waits for %v", n.self.ID, n.r.outward)
+		}
+		n.r.mu.Unlock()
+	}
+}
+
+func (w *world) object() chunk.Object {
+	return chunk.Object{Key: "p:test", Size: int64(len(w.data)), Validator: "v", Ref: "image/1"}
+}
+
+// fetch reads the whole image at a node.
+func (w *world) fetch(id string) error {
+	b, err := w.nodes[id].client.Open(context.Background(), w.object(), 0, -1)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	var got bytes.Buffer
+	if _, err := b.WriteTo(&got); err != nil {
+		return err
+	}
+	if !bytes.Equal(got.Bytes(), w.data) {
+		return fmt.Errorf("%d bytes that are not the %d of the image", got.Len(), len(w.data))
+	}
+	return nil
+}
+
+// storm has clients read at nodes, all at once.
+func (w *world) storm(clients int, ids ...string) (failed int) {
+	var wg sync.WaitGroup
+	errs := make([]error, clients)
+	for i := range clients {
+		wg.Go(func() { errs[i] = w.fetch(ids[i%len(ids)]) })
+	}
+	wg.Wait()
+	for i, err := range errs {
+		if err != nil {
+			failed++
+			w.t.Logf("client %d: %v", i, err)
+		}
+	}
+	return failed
+}
+
+// once fails where the origin gave more than every byte once.
+func (w *world) once() {
+	w.t.Helper()
+	if w.read != int64(len(w.data)) {
+		w.t.Errorf("the origin gave %d bytes of an image of %d: %v", w.read, len(w.data), w.readBy)
+	}
+}
+
+func members(n int, zones ...string) (all []ring.Node) {
+	for i := range n {
+		all = append(all, ring.Node{ID: fmt.Sprintf("node-%02d", i), Zone: zones[i%len(zones)], Weight: 1 << 30, State: ring.Ready})
+	}
+	return all
+}
+
+func ids(nodes []ring.Node) (all []string) {
+	for _, n := range nodes {
+		all = append(all, n.ID)
+	}
+	return all
+}
+
+const imageSize = 40*64<<10 + 777
+
+func TestOneCopyOutOfTheOrigin(t *testing.T) {
+	for name, nodes := range map[string][]ring.Node{
+		"1 node": members(1, "a"), "3 nodes": members(3, "a"), "8 nodes in 2 zones": members(8, "a", "b"), "50 nodes in 3 zones": members(50, "a", "b", "c"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := settle(t, imageSize, nodes...)
+				if failed := w.storm(2*len(nodes)+3, ids(nodes)...); failed > 0 {
+					t.Errorf("%d clients failed", failed)
+				}
+				w.once()
+				t.Logf("%d questions between nodes", w.asks.Load())
+				w.close()
+			})
+		})
+	}
+}
+
+// A client of the owner and a peer that asks it in the same instant share a fill.
+func TestAnOwnerAskedFromBothSides(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nodes := members(2, "a")
+		w := settle(t, imageSize, nodes...)
+		w.lag = 0
+		if failed := w.storm(2, ids(nodes)...); failed > 0 {
+			t.Errorf("%d clients failed", failed)
+		}
+		w.once()
+		w.close()
+	})
+}
+
+// Every node believes in a ring of its own: the others as it saw them at different
+// times.
+func TestNodesThatDisagree(t *testing.T) {
+	for seed := range uint64(8) {
+		synctest.Test(t, func(t *testing.T) {
+			nodes := members(6, "a", "b")
+			w := settle(t, imageSize, nodes...)
+			rnd := rand.New(rand.NewPCG(seed, 1))
+			for _, n := range w.nodes {
+				var seen []ring.Node
+				for _, d := range nodes {
+					if d.ID == n.self.ID || rnd.IntN(3) > 0 {
+						seen = append(seen, d)
+					}
+				}
+				n.ring.Store(ring.New(seen, ring.New(nodes, nil)))
+			}
+			if failed := w.storm(12, ids(nodes)...); failed > 0 {
+				t.Errorf("seed %d: %d clients failed", seed, failed)
+			}
+			if over := float64(w.read) / float64(len(w.data)); over > 1 {
+				t.Logf("seed %d: %.2f copies out of the origin: %v", seed, over, w.readBy)
+				if over > 3 {
+					t.Errorf("seed %d: %.2f copies", seed, over)
+				}
+			}
+			w.close()
+		})
+	}
+}
+
+func TestAnOwnerDies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nodes := members(4, "a", "b")
+		w := settle(t, imageSize, nodes...)
+		gone := nodes[2].ID
+		go func() {
+			time.Sleep(30 * time.Millisecond)
+			w.kill(gone)
+		}()
+		if failed := w.storm(9, nodes[0].ID, nodes[1].ID, nodes[3].ID); failed > 0 {
+			t.Errorf("%d clients of nodes that live failed", failed)
+		}
+		if w.readBy[gone] == 0 {
+			t.Error("the node that died had read nothing: the test shows nothing")
+		}
+		if over := float64(w.read) / float64(len(w.data)); over > 1.5 {
+			t.Errorf("%.2f copies out of the origin: %v", over, w.readBy)
+		}
+		w.close()
+	})
+}
+
+func TestAnOwnerThatCanNotResolve(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nodes := members(3, "a")
+		w := settle(t, imageSize, nodes...)
+		w.nodes[nodes[1].ID].cannot = true
+		if failed := w.storm(6, ids(nodes)...); failed > 0 {
+			t.Errorf("%d clients failed", failed)
+		}
+		w.once()
+		if w.readBy[nodes[1].ID] > 0 {
+			t.Error("it has read the origin")
+		}
+		w.close()
+
+		w = settle(t, imageSize, nodes...)
+		for _, n := range w.nodes {
+			n.cannot = true
+		}
+		if err := w.fetch(nodes[0].ID); !errors.Is(err, chunk.ErrUnavailable) {
+			t.Errorf("when nobody can: %v", err)
+		}
+		w.close()
+	})
+}
+
+// An edge zone and a client read no origin, even when nobody else can.
+func TestWhoReadsNoOrigin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nodes := members(4, "core", "edge")
+		for i := range nodes {
+			nodes[i].Edge = nodes[i].Zone == "edge"
+		}
+		nodes = append(nodes, ring.Node{ID: "client", Zone: "core", Role: ring.Client, State: ring.Ready, Weight: 1 << 30})
+		w := settle(t, imageSize, nodes...)
+		if failed := w.storm(10, ids(nodes)...); failed > 0 {
+			t.Errorf("%d clients failed", failed)
+		}
+		w.once()
+		for _, n := range nodes {
+			if got := w.readBy[n.ID]; got > 0 && (n.Edge || n.Role == ring.Client) {
+				t.Errorf("%s has read %d bytes of the origin", n.ID, got)
+			}
+		}
+		w.close()
+
+		w = settle(t, imageSize, nodes...)
+		w.kill(nodes[0].ID)
+		w.kill(nodes[2].ID)
+		for _, id := range []string{nodes[1].ID, "client"} {
+			if err := w.fetch(id); !errors.Is(err, chunk.ErrUnavailable) {
+				t.Errorf("%s without a home: %v", id, err)
+			}
+		}
+		if w.read > 0 {
+			t.Errorf("the origin was read: %v", w.readBy)
+		}
+		w.close()
+	})
+}
