@@ -76,7 +76,9 @@ func TestWhatIsRefused(t *testing.T) {
 		"bad share":                 {"cache.disk.min_free=120%", "cache.disk.min_free"},
 		"missing default store":     {"default_store=x", "default_store"},
 		"cutting downloads":         {"api.on_deactivate=cut", "api.on_deactivate"},
-		"a cluster":                 {"cluster.join=[10.0.0.1:7946]", "cluster.join"},
+		"a cluster without a name":  {"cluster.join=[10.0.0.1:7946]", "cluster.label"},
+		"a cluster over SQLite":     {"cluster.label=prod", "registry.url"},
+		"half of a certificate":     {"cluster.tls.cert=x.pem", "cluster.tls"},
 		"a key of 5 bytes":          {"api.metadata_encryption_key=abcde", "api.metadata_encryption_key"},
 		"unknown key":               {"a.b=c", "a.b"},
 	} {
@@ -86,6 +88,12 @@ func TestWhatIsRefused(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+	for listen, want := range map[string]string{"listen.peer=10.0.0.1:9293": "cluster.tls", "listen.gossip=10.0.0.1:7946": "cluster.keyring_file"} {
+		_, err := Load("", nil, []string{"cluster.label=prod", "registry.url=mysql://u@h/d", listen})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", listen, err)
+		}
 	}
 	if _, err := Load("", []string{"GLIMPSE_LISTEN_APPI=x"}, nil); err == nil {
 		t.Error("a variable that is no key passed")

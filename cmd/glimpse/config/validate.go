@@ -35,6 +35,7 @@ func (c *Config) validate() error {
 	oneOf("api.on_deactivate", c.API.OnDeactivate, "finish", "cut")
 	c.validateListen(bad)
 	c.validateStores(bad)
+	c.validateCluster(bad)
 	c.validateLater(bad)
 	for key, n := range map[string]int64{
 		"limits.max_connections": int64(c.Limits.MaxConnections), "registry.max_open_conns": int64(c.Registry.MaxOpenConns),
@@ -98,12 +99,41 @@ func (c *Config) validateStores(bad func(key, format string, args ...any)) {
 	}
 }
 
+// validateCluster refuses a cluster that others could join or read along, and
+// what can't be one.
+func (c *Config) validateCluster(bad func(key, format string, args ...any)) {
+	t := c.Cluster.TLS
+	if some := t.CA != "" || t.Cert != "" || t.Key != ""; some && (t.CA == "" || t.Cert == "" || t.Key == "") {
+		bad("cluster.tls", "needs ca, cert and key; glimpse cluster init and glimpse cluster cert make them")
+	}
+	if !c.Clustered() {
+		if len(c.Cluster.Join) > 0 || c.Node.Role == "client" {
+			bad("cluster.label", "a node of a cluster needs the cluster's name")
+		}
+		return
+	}
+	for key, addr := range map[string]string{"listen.peer": c.Listen.Peer, "listen.gossip": c.Listen.Gossip} {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			bad(key, "want host:port")
+		}
+	}
+	if !Loopback(c.Listen.Peer) && t.CA == "" {
+		bad("listen.peer", "beyond loopback the nodes need cluster.tls")
+	}
+	if !Loopback(c.Listen.Gossip) && c.Cluster.KeyringFile == "" {
+		bad("listen.gossip", "beyond loopback the nodes need cluster.keyring_file")
+	}
+	if _, ok := cutSQLite(c.Registry.URL.Reveal()); ok {
+		bad("registry.url", "the nodes of a cluster share a MySQL or MariaDB; SQLite is for one node")
+	}
+}
+
+// Clustered says whether the node is one of a cluster: it has been told which.
+func (c *Config) Clustered() bool { return c.Cluster.Label != "" }
+
 // validateLater refuses what this version does not do, so that no one relies on
 // it.
 func (c *Config) validateLater(bad func(key, format string, args ...any)) {
-	if len(c.Cluster.Join) > 0 || c.Node.Role == "client" {
-		bad("cluster.join", "this version runs single nodes only")
-	}
 	if len(c.API.EnabledImportMethods) > 0 {
 		bad("api.enabled_import_methods", "this version has no image import")
 	}
