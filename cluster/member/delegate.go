@@ -1,0 +1,132 @@
+package member
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+
+	"glimpse/cluster/ring"
+)
+
+// delegate is what memberlist calls, mostly under its own lock: nothing here
+// waits, or calls it back.
+type delegate Members
+
+func (d *delegate) m() *Members { return (*Members)(d) }
+
+// NodeMeta describes this node.
+func (d *delegate) NodeMeta(int) []byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	b, _ := encodeMeta(d.self) // New has tried it; a state changes no length
+	return b
+}
+
+func (d *delegate) NotifyMsg(b []byte) {
+	if d.c.Messages != nil {
+		d.c.Messages.NotifyMsg(b)
+	}
+}
+
+func (d *delegate) GetBroadcasts(overhead, limit int) [][]byte {
+	if d.c.Messages == nil {
+		return nil
+	}
+	return d.c.Messages.GetBroadcasts(overhead, limit)
+}
+
+func (d *delegate) LocalState(join bool) []byte {
+	if d.c.Messages == nil {
+		return nil
+	}
+	return d.c.Messages.LocalState(join)
+}
+
+func (d *delegate) MergeRemoteState(b []byte, join bool) {
+	if d.c.Messages != nil {
+		d.c.Messages.MergeRemoteState(b, join)
+	}
+}
+
+// NotifyJoin tells of a node that is alive.
+func (d *delegate) NotifyJoin(n *memberlist.Node) { d.m().take(n) }
+
+// NotifyUpdate tells of a node that describes itself anew.
+func (d *delegate) NotifyUpdate(n *memberlist.Node) { d.m().take(n) }
+
+// NotifyLeave tells of a node that left or died.
+func (d *delegate) NotifyLeave(n *memberlist.Node) {
+	if d.ended.Load() { // its timers outlive memberlist
+		return
+	}
+	d.mu.Lock()
+	e := d.table[n.Name]
+	delete(d.table, n.Name)
+	if n.Name != d.name && e.node.State != ring.Draining {
+		if len(d.gone) >= maxGone {
+			for a := range d.gone { // any
+				delete(d.gone, a)
+				break
+			}
+		}
+		d.gone[e.gossip] = time.Now()
+		signal(d.loss)
+	}
+	d.mu.Unlock()
+	signal(d.dirty)
+	d.log.InfoContext(context.Background(), "a node is gone", "node", n.Name, "name", e.node.Name)
+}
+
+// NotifyConflict tells of two addresses that claim one start of a node: a data
+// folder was copied.
+func (d *delegate) NotifyConflict(known, other *memberlist.Node) {
+	d.m().usurped(known.Name, other.Address())
+}
+
+// take notes what a living node tells of itself. memberlist may change n later.
+func (m *Members) take(n *memberlist.Node) {
+	ip, _ := netip.AddrFromSlice(n.Addr)
+	e := entry{gossip: net.JoinHostPort(ip.Unmap().String(), strconv.Itoa(int(n.Port)))}
+	node, err := decodeMeta(n.Meta, ip.Unmap())
+	e.node, e.ok = node, err == nil && nameOf(node) == n.Name
+
+	m.mu.Lock()
+	_, known := m.table[n.Name]
+	m.table[n.Name] = e
+	delete(m.gone, e.gossip)
+	if !e.ok {
+		m.badMeta++
+	}
+	later := e.ok && node.ID == m.self.ID && node.Epoch > m.self.Epoch
+	m.mu.Unlock()
+	signal(m.dirty)
+
+	switch ctx := context.Background(); {
+	case later:
+		m.usurped(n.Name, e.gossip)
+	case !e.ok:
+		m.log.WarnContext(ctx, "a node is left out: what it tells of itself makes no sense", "node", n.Name, "gossip", e.gossip)
+	case !known && n.Name != m.name:
+		m.log.InfoContext(ctx, "a node is here", "node", n.Name, "name", node.Name, "zone", node.Zone, "gossip", e.gossip)
+	}
+}
+
+// usurped is loud: two nodes with one id each own what the other one owns.
+func (m *Members) usurped(name, address string) {
+	if m.says.first(conflict, address) {
+		m.log.ErrorContext(context.Background(), "two nodes run with one id: the later start counts; stop the other one, and remove node-id from its data_dir if it was copied",
+			"node", name, "this", m.name, "other", address)
+	}
+}
+
+// signal wakes who waits on c, once for any number of calls.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
