@@ -28,7 +28,7 @@ func (d *delegate) NodeMeta(int) []byte {
 
 func (d *delegate) NotifyMsg(b []byte) {
 	if d.c.Messages != nil {
-		d.c.Messages.NotifyMsg(b)
+		d.c.Messages.Take(b)
 	}
 }
 
@@ -36,19 +36,22 @@ func (d *delegate) GetBroadcasts(overhead, limit int) [][]byte {
 	if d.c.Messages == nil {
 		return nil
 	}
-	return d.c.Messages.GetBroadcasts(overhead, limit)
+	d.mu.Lock()
+	nodes := len(d.table)
+	d.mu.Unlock()
+	return d.c.Messages.Give(nodes, overhead, limit)
 }
 
-func (d *delegate) LocalState(join bool) []byte {
+func (d *delegate) LocalState(bool) []byte {
 	if d.c.Messages == nil {
 		return nil
 	}
-	return d.c.Messages.LocalState(join)
+	return d.c.Messages.State()
 }
 
-func (d *delegate) MergeRemoteState(b []byte, join bool) {
+func (d *delegate) MergeRemoteState(b []byte, _ bool) {
 	if d.c.Messages != nil {
-		d.c.Messages.MergeRemoteState(b, join)
+		d.c.Messages.Merge(b)
 	}
 }
 

@@ -35,12 +35,17 @@ const (
 	tellTimeout  = 2 * time.Second
 )
 
-// Messages are what else travels with the gossip. Nothing of it may wait.
+// Messages are what else travels with the gossip. Nothing of it may wait, or call
+// Members.
 type Messages interface {
-	NotifyMsg(b []byte)
-	GetBroadcasts(overhead, limit int) [][]byte
-	LocalState(join bool) []byte
-	MergeRemoteState(b []byte, join bool)
+	// Take is given a message; it may not keep b.
+	Take(b []byte)
+	// Give returns messages for a packet, limit bytes together with overhead for
+	// each. nodes is how many are alive.
+	Give(nodes, overhead, limit int) [][]byte
+	// State and Merge are what is exchanged when two nodes compare all they know.
+	State() []byte
+	Merge(b []byte)
 }
 
 // Config says who a node is, and where it finds the others.
@@ -214,20 +219,22 @@ func split(what, address string) (string, int, error) {
 }
 
 // profile gives probes more time than memberlist's defaults do: a node that
-// serves a storm on few processors answers late, and is not dead.
+// serves a storm on few processors answers late, and is not dead. And it has
+// nodes compare all they know more often: of many that start at once some were
+// told of too seldom, and news of them waits for that.
 func profile(name string) (*memberlist.Config, error) {
 	var mc *memberlist.Config
 	switch name {
 	case LAN, "":
 		mc = memberlist.DefaultLANConfig()
 		mc.ProbeInterval, mc.ProbeTimeout = 2*time.Second, time.Second
-		mc.TCPTimeout = 5 * time.Second
+		mc.TCPTimeout, mc.PushPullInterval = 5*time.Second, 10*time.Second
 	case WAN:
 		mc = memberlist.DefaultWANConfig()
-		mc.TCPTimeout = 10 * time.Second
+		mc.TCPTimeout, mc.PushPullInterval = 10*time.Second, 20*time.Second
 	case Local:
 		mc = memberlist.DefaultLocalConfig()
-		mc.ProbeTimeout = 500 * time.Millisecond
+		mc.ProbeTimeout, mc.PushPullInterval, mc.RetransmitMult = 500*time.Millisecond, 2*time.Second, 4
 	default:
 		return nil, fmt.Errorf("cluster.profile: %q is not lan or wan", name)
 	}
