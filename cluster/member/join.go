@@ -122,6 +122,13 @@ func (j *joiner) pass(ctx context.Context) (found bool) {
 		found = found || !j.reached[a]
 	}
 	j.reached = reached
+	// What changed while the two sides exchanged what they knew may have reached
+	// nobody: memberlist was seen to lose it.
+	if len(reached) > 0 {
+		if err := j.m.announce(ctx); err != nil {
+			errs = append(errs, err)
+		}
+	}
 	if ctx.Err() == nil {
 		j.say(ctx, len(alive) > 1 || len(reached) > 0, errors.Join(errs...))
 	}

@@ -97,6 +97,8 @@ type Members struct {
 	dirty    chan struct{} // the table has changed
 	loss     chan struct{} // a member is gone
 
+	telling sync.Mutex // held while the others are told what this node is
+
 	mu      sync.Mutex
 	self    ring.Node
 	table   map[string]entry     // by the name in the gossip
@@ -293,6 +295,13 @@ func (m *Members) SetState(ctx context.Context, s ring.State) error {
 	m.mu.Lock()
 	m.self.State = s
 	m.mu.Unlock()
+	return m.announce(ctx)
+}
+
+// announce tells the others what this node is now.
+func (m *Members) announce(ctx context.Context) error {
+	m.telling.Lock() // of two calls at once the later number could be on the earlier state
+	defer m.telling.Unlock()
 	if m.ended.Load() {
 		return nil
 	}

@@ -20,6 +20,7 @@ type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Run a node."`
 	DB      dbCmd      `cmd:"" name:"db" help:"The database: create, inspect, index, or take Glimpse out of it again."`
 	Store   storeCmd   `cmd:"" help:"The origin stores: list, check, copy, verify."`
+	Cluster clusterCmd `cmd:"" help:"Several nodes as one: certificates, keys, members, draining."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
@@ -40,7 +41,7 @@ func main() {
 	var c cli
 	k := kong.Parse(&c, kong.Name("glimpse"), kong.UsageOnError(),
 		kong.Description("An OpenStack Image service that caches: one copy out of the origin, however many ask."),
-		kong.BindTo(context.Background(), (*context.Context)(nil)), kong.BindTo(os.Stdout, (*io.Writer)(nil)))
+		kong.BindTo(context.Background(), (*context.Context)(nil)), kong.BindTo(os.Stdout, (*io.Writer)(nil)), kong.Bind(os.Stdin))
 	if err := k.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "glimpse:", err)
 		os.Exit(1)

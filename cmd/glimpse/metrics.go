@@ -43,15 +43,7 @@ func newMetrics(reg *prometheus.Registry) *metrics {
 	m.away = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "glimpse_store_away", Help: "Servers of a store that keep failing and are left alone.",
 	}, []string{"store"})
-	members := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "glimpse_members", Help: "Nodes by state."}, []string{"state"})
-	members.WithLabelValues("ready").Set(1)
-	peers := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "glimpse_peer_read_bytes_total", Help: "Bytes read from other nodes: none, on a node without others.",
-	}, []string{"zone"})
-	for _, zone := range []string{"same", "other"} {
-		peers.WithLabelValues(zone)
-	}
-	reg.MustRegister(peers, m.queries, m.stale, m.http, m.read, m.reads, m.away, members,
+	reg.MustRegister(m.queries, m.stale, m.http, m.read, m.reads, m.away,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -42,6 +42,7 @@ type node struct {
 	reaper   *registry.Reaper
 	sweep    func(context.Context) (registry.Report, error)
 	api, tls net.Listener
+	cluster  *clusterNode // nil: a node alone
 }
 
 func (n *node) onClose(fn func(context.Context) error) { n.closers = append(n.closers, fn) }
@@ -76,7 +77,7 @@ func (n *node) run(drain, cut context.Context) error {
 	services, stopServices := context.WithCancel(context.WithoutCancel(drain))
 	defer stopServices()
 	var g errgroup.Group
-	failed := make(chan error, 4)
+	failed := make(chan error, 5)
 	serve := func(fn func() error) {
 		g.Go(func() error {
 			err := fn()
@@ -90,6 +91,10 @@ func (n *node) run(drain, cut context.Context) error {
 	serve(func() error { return n.proxy.Serve(n.api) })
 	if n.tls != nil {
 		serve(func() error { return n.proxy.Serve(n.tls) })
+	}
+	if cl := n.cluster; cl != nil {
+		serve(func() error { return cl.server.Serve(cl.listener) })
+		cl.ready(services, n.log)
 	}
 	g.Go(func() error {
 		registry.Run(services, "reaper", reapEvery, n.reaper.Pass, n.log)
@@ -111,6 +116,11 @@ func (n *node) run(drain, cut context.Context) error {
 	defer cancel()
 	if derr := n.proxy.Drain(grace); derr != nil {
 		n.log.Warn("transfers were cut", "error", derr)
+	}
+	if n.cluster != nil {
+		if lerr := n.cluster.leave(grace); lerr != nil {
+			n.log.Warn("the cluster was left in a hurry", "error", lerr)
+		}
 	}
 	stopServices()
 	err = errors.Join(err, n.close(cut), g.Wait())

@@ -20,7 +20,7 @@ type opsServer struct {
 }
 
 // newOpsServer listens at addr; ready says why the node is not ready, or nil.
-func newOpsServer(ctx context.Context, addr string, reg *prometheus.Registry, ready func(context.Context) error) (*opsServer, error) {
+func newOpsServer(ctx context.Context, addr string, reg *prometheus.Registry, ready func(context.Context) error, cl *clusterNode, label string) (*opsServer, error) {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
@@ -31,6 +31,9 @@ func newOpsServer(ctx context.Context, addr string, reg *prometheus.Registry, re
 		}
 		w.Write([]byte("ready\n"))
 	})
+	if cl != nil {
+		cl.handle(mux, label)
+	}
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

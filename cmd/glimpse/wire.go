@@ -91,11 +91,15 @@ func build(ctx context.Context, c config.Config, log *slog.Logger) (_ *node, err
 	if err != nil {
 		return nil, errors.Join(err, svc.Close(ctx))
 	}
-	front.bind(cache, svc)
+	if n.cluster, err = openCluster(ctx, n, id, cluster.geometry, svc, leases); err != nil {
+		return nil, errors.Join(err, cache.Close(ctx), svc.Close(ctx))
+	}
+	front.bind(cache, svc, n.cluster)
 	n.onClose(cache.Close)
 	n.onClose(svc.Close)
 	svc.StartHashing()
 	metrics.watch(cache, svc)
+	metrics.watchCluster(n.cluster)
 	if err := svc.CheckParts(); err != nil {
 		return nil, err
 	}
@@ -115,7 +119,7 @@ func build(ctx context.Context, c config.Config, log *slog.Logger) (_ *node, err
 	n.reaper = &registry.Reaper{Uploads: writes, Deleter: svc, Log: log}
 	n.sweep = func(ctx context.Context) (registry.Report, error) { return svc.Sweep(ctx, ops.SweepIdle) }
 	n.ready = db.Ping
-	if n.ops, err = newOpsServer(ctx, c.Listen.Ops, metrics.reg, n.readiness); err != nil {
+	if n.ops, err = newOpsServer(ctx, c.Listen.Ops, metrics.reg, n.readiness, n.cluster, c.Cluster.Label); err != nil {
 		return nil, err
 	}
 	n.onClose(func(context.Context) error { return n.ops.close() })
@@ -241,7 +245,11 @@ type cacheFront struct {
 	client *cachestore.Level
 }
 
-func (f *cacheFront) bind(s *cachestore.Store, origin chunk.Source) {
+func (f *cacheFront) bind(s *cachestore.Store, origin chunk.Source, cl *clusterNode) {
+	if cl != nil {
+		f.Store, f.client = s, cl.levels(s)
+		return
+	}
 	home := s.Level("home", origin)
 	zone := s.Level("zone", home)
 	f.Store, f.client = s, s.Level("client", zone)

@@ -24,7 +24,7 @@ var pieces = sync.Pool{New: func() any { b := make([]byte, pieceSize); return &b
 func (s *Service) OpenRange(ctx context.Context, o chunk.Object, off, n int64) (chunk.Stream, error) {
 	m, t, err := s.find(ctx, o)
 	if err != nil {
-		return nil, err
+		return nil, unresolved(err)
 	}
 	if n < 0 {
 		n = o.Size - off
@@ -40,6 +40,15 @@ func (s *Service) OpenRange(ctx context.Context, o chunk.Object, off, n int64) (
 		return nil, err
 	}
 	return &originStream{r: r, from: from, cancel: cancel, g: s.cfg.Geometry, off: off, left: n, buf: pieces.Get().(*[]byte)}, nil
+}
+
+// unresolved marks what another node may know better: its registry answers, it has
+// the store, or the folder.
+func unresolved(err error) error {
+	if errors.Is(err, chunk.ErrChanged) || errors.Is(err, chunk.ErrNotFound) || errors.Is(err, errBad) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", chunk.ErrUnresolved, err)
 }
 
 // find resolves what o refers to. Bytes known by their content may be those of

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"glimpse/cachestore"
+	"glimpse/cachestore/chunk"
+	"glimpse/cluster"
+	"glimpse/cluster/ca"
+	"glimpse/cluster/member"
+	"glimpse/cluster/peers"
+	"glimpse/cluster/ring"
+	"glimpse/cluster/serve"
+	"glimpse/cluster/source"
+	"glimpse/cmd/glimpse/config"
+	"glimpse/registry"
+
+	"github.com/google/renameio/v2"
+)
+
+// clusterNode is a node's part in its cluster.
+type clusterNode struct {
+	members  *member.Members
+	peers    *peers.Peers
+	counted  *counted
+	router   *source.Router
+	server   *serve.Server
+	listener net.Listener
+	identity *ca.Identity // nil: plain text on loopback
+}
+
+// openCluster joins the cluster; nothing is served before serve is called. A node
+// alone has none: nil.
+func openCluster(ctx context.Context, n *node, id string, g chunk.Geometry, origin chunk.Source, leases *registry.Leases) (*clusterNode, error) {
+	c := n.config
+	if !c.Clustered() {
+		return nil, nil
+	}
+	cl := &clusterNode{}
+	var err error
+	if t := c.Cluster.TLS; t.CA != "" {
+		if cl.identity, err = ca.Open(ca.Config{CA: t.CA, Cert: t.Cert, Key: t.Key, Label: c.Cluster.Label, Node: id}); err != nil {
+			return nil, err
+		}
+	}
+	var lc net.ListenConfig
+	if cl.listener, err = lc.Listen(ctx, "tcp", c.Listen.Peer); err != nil {
+		return nil, fmt.Errorf("listen.peer: %w", err)
+	}
+	n.onClose(func(context.Context) error { return ignoreClosed(cl.listener.Close()) })
+	epoch, err := nextEpoch(c.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	cl.members, err = member.New(member.Config{
+		Self: self(c, id, epoch), Bind: c.Listen.Gossip, Advertise: c.Cluster.Advertise.Gossip, Label: c.Cluster.Label,
+		Keyring: c.Cluster.KeyringFile, Join: c.Cluster.Join, Profile: c.Cluster.Profile, Log: n.log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cluster: %w", err)
+	}
+	n.onClose(func(context.Context) error { cl.members.Close(); return nil })
+	cl.peers = peers.New(peers.Config{Self: id, Identity: cl.identity})
+	n.onClose(func(context.Context) error { cl.peers.Close(); return nil })
+	cl.counted = &counted{Peers: cl.peers, zone: c.Node.Zone}
+	cl.router = source.New(source.Config{Members: cl.members, Peers: cl.counted, Geometry: g, Origin: origin})
+	cl.server = serve.New(serve.Config{
+		Node: id, Geometry: g, Local: local{cl.router, leases}, Identity: cl.identity, Log: n.log,
+	})
+	return cl, nil
+}
+
+// self is what others are told of this node.
+func self(c config.Config, id string, epoch uint32) ring.Node {
+	n := ring.Node{
+		ID: id, Name: c.Node.Name, Zone: c.Node.Zone, Weight: int64(c.Node.Weight), Epoch: epoch, Edge: c.Cluster.Edge,
+		Peer: first(c.Cluster.Advertise.Peer, reachable(c.Listen.Peer)), API: first(c.Cluster.Advertise.API, reachable(c.Listen.API)),
+	}
+	if n.Weight == 0 {
+		n.Weight = int64(c.Cache.Disk.Size) + int64(c.Cache.Memory.Size)
+	}
+	if c.Node.Role == "client" {
+		n.Role = ring.Client
+	}
+	return n
+}
+
+// reachable is a listener's address as others reach it: without a host where it
+// listens on all, so that the gossip's counts.
+func reachable(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	if err == nil && (host == "0.0.0.0" || host == "::" || host == "") {
+		return ":" + port
+	}
+	return listen
+}
+
+func first(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// nextEpoch counts this node's starts, in data_dir.
+func nextEpoch(dataDir string) (uint32, error) {
+	file := filepath.Join(dataDir, "node-epoch")
+	var n uint64
+	b, err := os.ReadFile(file)
+	if err == nil {
+		n, err = strconv.ParseUint(strings.TrimSpace(string(b)), 10, 32)
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return 0, fmt.Errorf("%s: %w", file, err)
+	}
+	n++
+	return uint32(n), renameio.WriteFile(file, fmt.Appendln(nil, n), 0o640)
+}
+
+// local answers other nodes.
+type local struct {
+	router *source.Router
+	leases *registry.Leases
+}
+
+func (l local) OpenRange(ctx context.Context, q cluster.Ask, off, n int64) (chunk.Stream, error) {
+	return l.router.Serve(ctx, q, off, n)
+}
+
+// Stat is answered when a node has its own way to the registry and nothing else.
+func (l local) Stat(context.Context, chunk.Object) (chunk.Object, error) {
+	return chunk.Object{}, cluster.ErrCannot
+}
+
+func (l local) Drop(_ context.Context, imageID string) error {
+	l.leases.Drop(imageID)
+	return nil
+}
+
+// levels makes the three levels of a node of a cluster.
+func (cl *clusterNode) levels(s *cachestore.Store) (client *cachestore.Level) {
+	home := s.Level("home", cl.router.ToOrigin())
+	zone := s.LevelBefore("zone", home, cachestore.Outside{Source: cl.router.ToHome(), Owns: cl.router.OwnsHome})
+	client = s.LevelBefore("client", zone, cachestore.Outside{
+		Source: cl.router.ToZone(), Owns: cl.router.OwnsZone,
+		// What another node owns is kept in memory alone, as long as it is wanted there.
+		Keep: func(chunk.Object, int) bool { return false },
+	})
+	cl.router.Bind(zone, home)
+	return client
+}
+
+// ready takes the node into the ring.
+func (cl *clusterNode) ready(ctx context.Context, log *slog.Logger) {
+	if err := cl.members.SetState(ctx, ring.Ready); err != nil {
+		log.Warn("the cluster was not told that this node is ready; it will be", "error", err)
+	}
+}
+
+// leave tells the others, then answers what they have asked for already.
+func (cl *clusterNode) leave(ctx context.Context) error {
+	return errors.Join(cl.members.Leave(ctx), cl.server.Shutdown(ctx))
+}

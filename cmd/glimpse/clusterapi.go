@@ -1,0 +1,98 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"glimpse/cluster/ring"
+)
+
+// clusterStatus is what GET /cluster on the ops listener answers.
+type clusterStatus struct {
+	Label string       `json:"label"`
+	Self  string       `json:"self"`
+	Nodes []memberView `json:"nodes"`
+}
+
+type memberView struct {
+	ID    string  `json:"id"`
+	Name  string  `json:"name"`
+	Zone  string  `json:"zone"`
+	State string  `json:"state"`
+	Role  string  `json:"role"`
+	Edge  bool    `json:"edge"`
+	Share float64 `json:"share"` // of its zone's extents
+	Peer  string  `json:"peer"`
+	API   string  `json:"api"`
+}
+
+// handle adds the cluster's part of the operator API.
+func (cl *clusterNode) handle(mux *http.ServeMux, label string) {
+	mux.HandleFunc("GET /cluster", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, cl.status(label), nil)
+	})
+	mux.HandleFunc("POST /cluster/drain", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, struct{}{}, cl.members.SetState(r.Context(), ring.Draining))
+	})
+	mux.HandleFunc("POST /cluster/keys", func(w http.ResponseWriter, r *http.Request) {
+		var q struct{ Do, Key string }
+		err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4<<10)).Decode(&q)
+		if err != nil {
+			http.Error(w, "not a request", http.StatusBadRequest)
+			return
+		}
+		switch q.Do {
+		case "list":
+		case "add":
+			err = cl.members.AddKey(r.Context(), q.Key)
+		case "use":
+			err = cl.members.UseKey(r.Context(), q.Key)
+		case "remove":
+			err = cl.members.RemoveKey(r.Context(), q.Key)
+		default:
+			err = errors.New("there is list, add, use and remove")
+		}
+		answer(w, cl.members.Keys(), err)
+	})
+}
+
+func answer(w http.ResponseWriter, v any, err error) {
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusConflict)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v) // who has gone needs no answer
+}
+
+func (cl *clusterNode) status(label string) clusterStatus {
+	rg := cl.members.Ring()
+	s := clusterStatus{Label: label, Self: cl.members.Self().ID, Nodes: []memberView{}}
+	for _, n := range rg.Nodes() {
+		s.Nodes = append(s.Nodes, memberView{
+			ID: n.ID, Name: n.Name, Zone: n.Zone, State: word(n.State), Role: role(n.Role), Edge: n.Edge, Share: rg.Share(n.ID), Peer: n.Peer, API: n.API,
+		})
+	}
+	return s
+}
+
+func word(s ring.State) string {
+	switch s {
+	case ring.Warming:
+		return "warming"
+	case ring.Ready:
+		return "ready"
+	case ring.Draining:
+		return "draining"
+	}
+	return fmt.Sprint(uint8(s))
+}
+
+func role(r ring.Role) string {
+	if r == ring.Client {
+		return "client"
+	}
+	return "member"
+}

@@ -1,0 +1,227 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"glimpse/cluster/ca"
+	"glimpse/cluster/member"
+
+	"github.com/google/renameio/v2"
+)
+
+type clusterCmd struct {
+	Init   clusterInitCmd   `cmd:"" help:"Make a cluster's CA and its first gossip key."`
+	Cert   clusterCertCmd   `cmd:"" help:"Make this node's certificate, or renew it."`
+	Key    clusterKeyCmd    `cmd:"" help:"Change the gossip keys of a running node."`
+	Status clusterStatusCmd `cmd:"" help:"The cluster as a running node sees it."`
+	Drain  clusterDrainCmd  `cmd:"" help:"Have a running node own nothing more, so that it can be stopped."`
+}
+
+const (
+	caLife   = 10 * 365 * 24 * time.Hour
+	certLife = 365 * 24 * time.Hour
+)
+
+type clusterInitCmd struct {
+	Label string `required:"" help:"The cluster's name, as in cluster.label."`
+	Dir   string `default:"." help:"Where ca.pem, ca-key.pem and gossip.keys are written."`
+}
+
+// Run makes the files, and replaces none.
+func (c clusterInitCmd) Run(out io.Writer) error {
+	pair, err := ca.Make(c.Label, time.Now(), caLife)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
+		return err
+	}
+	files := []struct {
+		name string
+		mode fs.FileMode
+		data []byte
+	}{{"ca.pem", 0o644, pair.Cert}, {"ca-key.pem", 0o600, pair.Key}, {"gossip.keys", 0o600, []byte(member.NewKey() + "\n")}}
+	for _, f := range files {
+		if _, err := os.Lstat(filepath.Join(c.Dir, f.name)); !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%s is there already (or: %v); nothing was written", filepath.Join(c.Dir, f.name), err)
+		}
+	}
+	for _, f := range files {
+		if err := renameio.WriteFile(filepath.Join(c.Dir, f.name), f.data, f.mode); err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Fprintf(out, `%[1]s: ca.pem and gossip.keys are for every node, ca-key.pem signs and stays here.
+On each node, with its configuration:
+  glimpse cluster cert --ca %[1]s/ca.pem --ca-key %[1]s/ca-key.pem --config FILE
+`, c.Dir)
+	return err
+}
+
+type clusterCertCmd struct {
+	configFlags
+	CA    string `required:"" name:"ca" type:"existingfile" help:"The cluster's ca.pem."`
+	CAKey string `required:"" name:"ca-key" type:"existingfile" help:"Its ca-key.pem."`
+}
+
+// Run writes the files that cluster.tls names. A running node takes them up by
+// itself.
+func (c clusterCertCmd) Run(out io.Writer) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	t := cfg.Cluster.TLS
+	if !cfg.Clustered() || t.Cert == "" {
+		return errors.New("the configuration has to say cluster.label and cluster.tls, where the files are to be")
+	}
+	cert, err := os.ReadFile(c.CA)
+	if err != nil {
+		return err
+	}
+	key, err := os.ReadFile(c.CAKey)
+	if err != nil {
+		return err
+	}
+	authority, err := ca.Load(ca.Pair{Cert: cert, Key: key})
+	if err != nil {
+		return err
+	}
+	id, err := nodeID(cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	pair, err := authority.Issue(cfg.Cluster.Label, id, time.Now(), certLife)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(t.Cert), 0o750); err != nil {
+		return err
+	}
+	if now, err := os.ReadFile(t.CA); err != nil || !bytes.Equal(now, cert) {
+		if err := renameio.WriteFile(t.CA, cert, 0o644); err != nil {
+			return err
+		}
+	}
+	// The key goes first: a node that reads in between finds a pair that does not fit,
+	// and keeps the one it has.
+	if err := errors.Join(renameio.WriteFile(t.Key, pair.Key, 0o600), renameio.WriteFile(t.Cert, pair.Cert, 0o644)); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "node %s of cluster %s: %s and %s, good for %d days\n", id, cfg.Cluster.Label, t.Cert, t.Key, int(certLife.Hours()/24))
+	return err
+}
+
+type clusterKeyCmd struct {
+	configFlags
+	Do  string `arg:"" enum:"list,new,add,use,remove" help:"list, new (print one), add, use or remove."`
+	Key string `arg:"" optional:"" help:"The key; - reads it from the standard input."`
+}
+
+// Run speaks to the node on this machine. To change the key of a cluster, add the
+// new one on every node, then use it on every node, then remove the old one.
+func (c clusterKeyCmd) Run(ctx context.Context, in *os.File, out io.Writer) error {
+	if c.Do == "new" {
+		_, err := fmt.Fprintln(out, member.NewKey())
+		return err
+	}
+	key := c.Key
+	if key == "-" {
+		b, err := io.ReadAll(io.LimitReader(in, 1<<10))
+		if err != nil {
+			return err
+		}
+		key = strings.TrimSpace(string(b))
+	}
+	var keys []string
+	if err := c.call(ctx, "/cluster/keys", map[string]string{"do": c.Do, "key": key}, &keys); err != nil {
+		return err
+	}
+	for i, k := range keys {
+		if i == 0 {
+			k += " (in use)"
+		}
+		fmt.Fprintln(out, k)
+	}
+	return nil
+}
+
+type clusterStatusCmd struct{ configFlags }
+
+// Run prints a line for each node.
+func (c clusterStatusCmd) Run(ctx context.Context, out io.Writer) error {
+	var s clusterStatus
+	if err := c.call(ctx, "/cluster", nil, &s); err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, "NODE\tNAME\tZONE\tSTATE\tROLE\tSHARE\tPEER\tAPI")
+	for _, n := range s.Nodes {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%.1f%%\t%s\t%s\n", n.ID, n.Name, n.Zone, n.State, n.Role, 100*n.Share, n.Peer, n.API)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "cluster %s, as node %s sees it\n", s.Label, s.Self)
+	return err
+}
+
+type clusterDrainCmd struct{ configFlags }
+
+// Run returns when the others know.
+func (c clusterDrainCmd) Run(ctx context.Context, out io.Writer) error {
+	if err := c.call(ctx, "/cluster/drain", struct{}{}, nil); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(out, "draining: the node owns nothing more, and can be stopped")
+	return err
+}
+
+// call asks the operator API of the node on this machine. A nil body is a GET.
+func (c configFlags) call(ctx context.Context, path string, body, into any) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	method, sent := http.MethodGet, []byte(nil)
+	if body != nil {
+		method = http.MethodPost
+		if sent, err = json.Marshal(body); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+cfg.Listen.Ops+path, bytes.NewReader(sent))
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("no node answers on listen.ops: %w", err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return errors.New(strings.TrimSpace(string(b)))
+	}
+	if into == nil {
+		return nil
+	}
+	return json.Unmarshal(b, into)
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"sync/atomic"
+
+	"glimpse/cachestore/chunk"
+	"glimpse/cluster"
+	"glimpse/cluster/ring"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// counted counts what comes from other nodes, by whether they are in this zone.
+type counted struct {
+	cluster.Peers
+	zone        string
+	same, other atomic.Int64 // bytes
+}
+
+func (p *counted) OpenRange(ctx context.Context, at ring.Node, q cluster.Ask, off, n int64) (chunk.Stream, error) {
+	st, err := p.Peers.OpenRange(ctx, at, q, off, n)
+	if err != nil {
+		return nil, err
+	}
+	to := &p.same
+	if at.Zone != p.zone {
+		to = &p.other
+	}
+	return &countedStream{st, to}, nil
+}
+
+type countedStream struct {
+	chunk.Stream
+	to *atomic.Int64
+}
+
+func (s *countedStream) Next() (chunk.Piece, error) {
+	p, err := s.Stream.Next()
+	if err == nil {
+		s.to.Add(int64(len(p.Data))) // zeros are not sent
+	}
+	return p, err
+}
+
+// clusterCollector exports what a node sees of its cluster; of a node alone, that
+// it is one.
+type clusterCollector struct{ c *clusterNode }
+
+var (
+	membersDesc  = prometheus.NewDesc("glimpse_members", "Nodes by state, this one too.", []string{"state"}, nil)
+	peerReadDesc = prometheus.NewDesc("glimpse_peer_read_bytes_total", "Bytes read from other nodes.", []string{"zone"}, nil)
+	peerAsksDesc = prometheus.NewDesc("glimpse_peer_failures_total", "Why other nodes were taken to be away.", []string{"why"}, nil)
+	refusedDesc  = prometheus.NewDesc("glimpse_peer_refused_total", "What other nodes were refused, by reason.", []string{"why"}, nil)
+	certDesc     = prometheus.NewDesc("glimpse_cluster_certificate_seconds", "How long this node's certificate is still good.", nil, nil)
+)
+
+// Describe has no fixed set to tell: nodes alone export less.
+func (clusterCollector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect reads the counters.
+func (c clusterCollector) Collect(out chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	count := func(d *prometheus.Desc, v int64, label string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), label)
+	}
+	if c.c == nil {
+		gauge(membersDesc, 1, "ready")
+		count(peerReadDesc, 0, "same")
+		count(peerReadDesc, 0, "other")
+		return
+	}
+	seen := c.c.members.Stats()
+	for state, n := range seen.States {
+		gauge(membersDesc, float64(n), state)
+	}
+	count(peerReadDesc, c.c.counted.same.Load(), "same")
+	count(peerReadDesc, c.c.counted.other.Load(), "other")
+	p := c.c.peers.Counts()
+	for why, n := range map[string]int64{
+		"unreached": p.Unreached, "refused": p.Refused, "stalled": p.Stalled, "slow": p.Slow, "broken": p.Broken, "garbage": p.Garbage, "damaged": p.Damaged,
+	} {
+		count(peerAsksDesc, n, why)
+	}
+	s := c.c.server.Counts()
+	for why, n := range map[string]int64{
+		"busy": s.Busy, "connections": s.Crowded, "certificate": s.Refused, "bad ask": s.Bad,
+		"label": int64(seen.WrongLabel), "gossip key": int64(seen.WrongKey), "garbled gossip": int64(seen.Garbled),
+	} {
+		count(refusedDesc, n, why)
+	}
+	if c.c.identity != nil {
+		gauge(certDesc, c.c.identity.Left().Seconds())
+	}
+}
+
+func (m *metrics) watchCluster(c *clusterNode) { m.reg.MustRegister(clusterCollector{c}) }

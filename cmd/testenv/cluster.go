@@ -1,0 +1,34 @@
+package testenv
+
+import (
+	"fmt"
+	"testing"
+)
+
+// Cluster starts nodes of one cluster over one MariaDB, all on loopback, the first
+// of them first. more are keys of all of them.
+func Cluster(t testing.TB, nodes int, more ...string) []*Node {
+	t.Helper()
+	dsn := MariaDB(t)
+	var all []*Node
+	first := ""
+	for i := range nodes {
+		sets := append(Member(t, fmt.Sprint("n", i+1), dsn, first), more...)
+		if i == 0 {
+			first = sets[1][len("listen.gossip="):]
+		}
+		all = append(all, Glimpse(t, sets...))
+	}
+	return all
+}
+
+// Member are the keys of a node of a cluster that is to join another one, or
+// nobody yet where join is "".
+func Member(t testing.TB, name, dsn, join string) []string {
+	t.Helper()
+	sets := []string{"listen.peer=" + address(t), "listen.gossip=" + address(t), "node.name=" + name, "cluster.label=test", "registry.url=" + dsn}
+	if join != "" {
+		sets = append(sets, "cluster.join=["+join+"]")
+	}
+	return sets
+}
