@@ -1,7 +1,7 @@
 // Package wire is what two nodes say to one another on the peer plane, without the
 // connection: asks, the frames of an answer, and the kinds of errors that cross.
 //
-// An answer is a row of frames, each a header of 12 bytes, a head and its data:
+// What comes back is a row of frames, each a header of 12 bytes, a head and its data:
 //
 //	type 1 | flags 1 | head bytes 2 | data bytes 4 | crc32c 4   head   data
 //
@@ -11,6 +11,7 @@
 //	waiting  nothing yet, and the peer is alive
 //	end      all that was asked for has been sent
 //	error    why there is no more
+//	answer   of a call: all of it, and its end
 //
 // What holds:
 //
