@@ -96,6 +96,8 @@ type Bytes struct {
 	Geo  chunk.Geometry
 	// Run is the most bytes of a piece.
 	Run int64
+
+	digests []chunk.Digest
 }
 
 // NewBytes makes up n bytes.
@@ -109,17 +111,18 @@ func NewBytes(g chunk.Geometry, n int64) *Bytes {
 	if n > g.Chunk {
 		clear(b.Data[g.Chunk:min(n, 2*g.Chunk)])
 	}
+	for i := range g.Count(n) {
+		d := chunk.Digest{}
+		if i%2 == 0 {
+			d = sha256.Sum256(b.Data[g.Off(i) : g.Off(i)+g.Len(i, n)])
+		}
+		b.digests = append(b.digests, d)
+	}
 	return b
 }
 
 // Digest returns what is known of a chunk.
-func (b *Bytes) Digest(i int) chunk.Digest {
-	if i%2 == 1 {
-		return chunk.Digest{}
-	}
-	off := b.Geo.Off(i)
-	return sha256.Sum256(b.Data[off : off+b.Geo.Len(i, int64(len(b.Data)))])
-}
+func (b *Bytes) Digest(i int) chunk.Digest { return b.digests[i] }
 
 // Steps are the pieces of a range; n is -1 for all that follow.
 func (b *Bytes) Steps(off, n int64) (steps []Step) {

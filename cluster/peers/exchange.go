@@ -84,7 +84,7 @@ func (x *exchange) open(a wire.Ask) error {
 	return err
 }
 
-// call sends an ask and waits for all of its answer.
+// call sends an ask and waits for all of its answer, which lies in the buffer.
 func (x *exchange) call(path string, a wire.Ask) ([]byte, error) {
 	f, err := x.first(path, a, wire.Answer)
 	if err == nil {

@@ -337,3 +337,12 @@ func TestNobodyThere(t *testing.T) {
 		t.Errorf("%v, %+v", err, p.Counts())
 	}
 }
+
+// Who takes a connection and then does not shake hands is not waited for.
+func TestAPeerThatDoesNotShakeHands(t *testing.T) {
+	at := raw(t, func(_ net.Conn, r *bufio.Reader) { _, _ = io.Copy(io.Discard, r) })
+	p := asker(t, peers.Config{Identity: newAuthority(t).node(label, clustertest.Self), Connect: 100 * time.Millisecond})
+	if err := p.Ping(t.Context(), at); !errors.Is(err, cluster.ErrAway) || p.Counts().Unreached != 1 {
+		t.Errorf("%v, %+v", err, p.Counts())
+	}
+}

@@ -168,8 +168,10 @@ func (p *Peers) peer(n ring.Node) *peer {
 // errLeft marks a call whose caller left: it says nothing about the peer.
 var errLeft = errors.New("the caller left")
 
-// refusal is what a handshake failed with, rejection why an ask was not taken.
+// Why there is no connection, what a handshake failed with, why an ask was not
+// taken.
 type (
+	unreached struct{ error }
 	refusal   struct{ error }
 	rejection struct{ error }
 )
@@ -186,7 +188,7 @@ func (at *peer) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	defer context.AfterFunc(p.base, cancel)()
 	conn, err := p.cfg.Dial(ctx, "tcp", at.addr)
 	if err != nil {
-		return nil, err
+		return nil, unreached{err}
 	}
 	if p.cfg.Identity == nil {
 		if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok && !a.IP.IsLoopback() {
@@ -309,12 +311,13 @@ func (p *Peers) call(ctx context.Context, n ring.Node, path string, a wire.Ask) 
 		return nil, err
 	}
 	defer x.end()
+	defer x.reuse()
 	b, err := x.call(path, a)
 	if err != nil {
 		return nil, x.verdict(err)
 	}
 	x.tell(nil)
-	return b, nil
+	return bytes.Clone(b), nil
 }
 
 // Stat asks a steward for size and validator.

@@ -100,7 +100,10 @@ func listen(t testing.TB, c serve.Config) *server {
 		t.Fatal(err)
 	}
 	log := &lines{}
-	c.Node, c.Geometry = clustertest.Other, clustertest.Geometry
+	c.Node = clustertest.Other
+	if c.Geometry == (chunk.Geometry{}) {
+		c.Geometry = clustertest.Geometry
+	}
 	c.Log = slog.New(slog.NewTextHandler(log, nil))
 	s := &server{serve.New(c), ring.Node{ID: clustertest.Other, Peer: l.Addr().String()}, log}
 	done := make(chan error, 1)
@@ -355,6 +358,9 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 	}})
 	for range 2 {
 		s := listen(t, serve.Config{Local: &clustertest.Local{Open: b.Open}})
+		if err := p.Ping(t.Context(), s.at); err != nil {
+			t.Fatal(err)
+		}
 		for range 5 {
 			st, err := p.OpenRange(t.Context(), s.at, ask(), 0, 4<<20)
 			if err != nil {

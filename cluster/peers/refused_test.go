@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"glimpse/cachestore/chunk"
 	"glimpse/cluster"
 	"glimpse/cluster/ca"
 	"glimpse/cluster/clustertest"
@@ -291,3 +292,43 @@ func TestAnAskerThatHangsUp(t *testing.T) {
 		until(t, "its stream has ended", func() bool { return h.n.Load() == 0 && s.Counts().Gone == 1 })
 	}
 }
+
+// An asker that takes no bytes is cut, however much is left to send.
+func TestAnAskerThatTakesNothing(t *testing.T) {
+	data := make([]byte, 256<<10)
+	s := listen(t, serve.Config{Patience: 100 * time.Millisecond, Local: &clustertest.Local{
+		Open: func(ctx context.Context, _ cluster.Ask, _, _ int64) (chunk.Stream, error) {
+			return endless{ctx, data}, nil
+		},
+	}})
+	a := wire.Ask{Ask: ask(), To: clustertest.Other, N: -1}
+	a.Object.Size = -1
+	body, err := a.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.Dial("tcp", s.at.Peer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://peer"+wire.Open, bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := req.Write(c); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it is cut", func() bool { return s.Counts().Gone == 1 })
+}
+
+// endless gives the same bytes until its context ends.
+type endless struct {
+	ctx  context.Context
+	data []byte
+}
+
+func (e endless) Next() (chunk.Piece, error) {
+	return chunk.Piece{Len: int64(len(e.data)), Data: e.data}, e.ctx.Err()
+}
+func (endless) Close() error { return nil }

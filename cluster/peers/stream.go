@@ -43,6 +43,7 @@ func (p *Peers) OpenRange(ctx context.Context, n ring.Node, q cluster.Ask, off, 
 	if err := x.open(a); err != nil {
 		err = x.verdict(err)
 		x.end()
+		x.reuse()
 		return nil, err
 	}
 	x.tell(nil)
@@ -118,10 +119,10 @@ func (s *stream) leave() {
 	s.mu.done = s.mu.done || over
 	s.mu.Unlock()
 	if over {
+		s.end()
 		if s.err != nil {
 			s.reuse() // the piece before is not valid any more
 		}
-		s.end()
 	}
 }
 

@@ -12,6 +12,9 @@ func (at *peer) shake(ctx context.Context, conn net.Conn) (net.Conn, error) {
 	c := tls.Client(conn, at.p.cfg.Identity.Client(at.id))
 	if err := c.HandshakeContext(ctx); err != nil {
 		conn.Close()
+		if ctx.Err() != nil {
+			return nil, unreached{err}
+		}
 		return nil, refusal{err}
 	}
 	return c, nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"net"
 	"sync/atomic"
 
 	"glimpse/cachestore/chunk"
@@ -79,7 +78,7 @@ func (at *peer) verdict(ctx, in context.Context, tell func(error), err error) er
 		no       refusal
 		rejected rejection
 		alert    tls.AlertError
-		op       *net.OpError
+		nowhere  unreached
 	)
 	switch {
 	case errors.Is(err, errSlow):
@@ -94,7 +93,7 @@ func (at *peer) verdict(ctx, in context.Context, tell func(error), err error) er
 		return at.away("%v", err)
 	case errors.As(err, &no), errors.As(err, &alert):
 		return count(&c.refused)
-	case errors.As(err, &op) && op.Op == "dial":
+	case errors.As(err, &nowhere):
 		return count(&c.unreached)
 	case answered(err):
 		tell(nil)

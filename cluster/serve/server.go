@@ -114,7 +114,7 @@ func New(c Config) *Server {
 		ErrorLog:    log.New(&logWriter{s}, "", 0),
 	}
 	if c.Identity != nil {
-		s.http.TLSConfig = c.Identity.Server(nil)
+		s.http.TLSConfig = c.Identity.Server()
 	}
 	return s
 }

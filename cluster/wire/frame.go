@@ -51,7 +51,9 @@ func garbage(format string, args ...any) error {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-const hasDigest = 1 // flag of a piece
+// hasDigest is the one flag of a piece. Others, as for compressed data, are for later
+// versions to use towards who has offered to take them.
+const hasDigest = 1
 
 // Append appends a frame other than a piece.
 func Append(b []byte, t Type, head, data []byte) []byte {
@@ -136,6 +138,9 @@ func (f Frame) Data() []byte { return f.data }
 // Piece returns what a frame of that type, or of zeros, says. Its bytes are valid
 // as long as the frame.
 func (f Frame) Piece() (chunk.Piece, error) {
+	if f.flags&^hasDigest != 0 {
+		return chunk.Piece{}, garbage("a piece in a form that was not asked for")
+	}
 	if len(f.head) < pieceHead {
 		return chunk.Piece{}, garbage("a piece with a head of %d bytes", len(f.head))
 	}

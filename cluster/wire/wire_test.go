@@ -112,6 +112,15 @@ func TestOnlyWhatWasAskedForIsTaken(t *testing.T) {
 	}
 }
 
+func TestAFormThatNobodyOfferedIsRefused(t *testing.T) {
+	var head [pieceHead]byte
+	head[12] = 3
+	f := read(t, bytes.NewReader(appendFrame(nil, Piece, 2, head[:], []byte("abc"))))
+	if p, err := f.Piece(); !errors.Is(err, ErrGarbage) {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
 func TestErrorsKeepTheirKind(t *testing.T) {
 	for _, want := range []error{
 		cluster.ErrCannot, cluster.ErrNotResident, chunk.ErrChanged, chunk.ErrNotFound, chunk.ErrCorrupt, chunk.ErrRange, chunk.ErrUnavailable,
