@@ -86,9 +86,8 @@ func (i *Identity) Left() time.Duration {
 	return i.now.Load().cert.Leaf.NotAfter.Sub(i.cfg.Now())
 }
 
-// Server returns what a listener needs. refused hears why a client was turned
-// away; it may be nil, and is called from many goroutines.
-func (i *Identity) Server(refused func(error)) *tls.Config {
+// Server returns what a listener needs.
+func (i *Identity) Server() *tls.Config {
 	return &tls.Config{
 		MinVersion:             tls.VersionTLS13,
 		SessionTicketsDisabled: true, // no client resumes
@@ -98,11 +97,7 @@ func (i *Identity) Server(refused func(error)) *tls.Config {
 			return &i.now.Load().cert, nil
 		},
 		VerifyConnection: func(s tls.ConnectionState) error {
-			err := i.check(s.PeerCertificates, i.now.Load().roots, "", x509.ExtKeyUsageClientAuth)
-			if err != nil && refused != nil {
-				refused(err)
-			}
-			return err
+			return i.check(s.PeerCertificates, i.now.Load().roots, "", x509.ExtKeyUsageClientAuth)
 		},
 	}
 }

@@ -114,7 +114,7 @@ func CheckObject(o chunk.Object) error {
 	return nil
 }
 
-// ErrGeometry: the two nodes cut objects differently, and can't share any.
+// ErrGeometry says that two nodes cut objects differently, and can't share any.
 var ErrGeometry = fmt.Errorf("nodes with other chunks or extents: %w", chunk.ErrUnavailable)
 
 // CheckOpen refuses an ask that a node with geometry g can't answer. ErrRange: it

@@ -1,7 +1,7 @@
 // Package wire is what two nodes say to one another on the peer plane, without the
 // connection: asks, the frames of an answer, and the kinds of errors that cross.
 //
-// An answer is a row of frames, each a header of 12 bytes, a head and its data:
+// What comes back is a row of frames, each a header of 12 bytes, a head and its data:
 //
 //	type 1 | flags 1 | head bytes 2 | data bytes 4 | crc32c 4   head   data
 //
@@ -11,6 +11,7 @@
 //	waiting  nothing yet, and the peer is alive
 //	end      all that was asked for has been sent
 //	error    why there is no more
+//	answer   of a call: all of it, and its end
 //
 // What holds:
 //
@@ -21,8 +22,10 @@
 //   - Nothing secret crosses: an object's Ref is opaque, and errors cross as a kind,
 //     never as text.
 //   - Two versions talk: a frame type from 0x80 on is a hint that may be skipped,
-//     heads may grow at their end, unknown fields of an ask are ignored. What can't
-//     be ignored is a new path.
+//     heads may grow at their end, unknown fields of an ask are ignored. A flag of a
+//     piece changes how it is read, so an unknown one is refused: a later version
+//     sets it (compression between zones) only if the ask offered it. What can't be
+//     offered is a new path.
 //   - Off, length and index in a piece are the sender's word: the receiver checks
 //     them against what it asked for (Track).
 //

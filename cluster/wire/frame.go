@@ -22,6 +22,7 @@ const (
 	Waiting
 	End
 	Error
+	Answer
 	Skippable Type = 0x80
 )
 
@@ -36,11 +37,13 @@ const (
 	FrameBytes = headerBytes + maxHead + GroupBytes
 )
 
-// ErrGarbage: bytes that are no frame, or not one that belongs there.
-var ErrGarbage = errors.New("bytes that make no sense")
-
-// ErrSum: a frame that was damaged on its way.
-var ErrSum = fmt.Errorf("%w: wrong checksum", ErrGarbage)
+// What is wrong with what came.
+var (
+	// ErrGarbage: bytes that are no frame, or not one that belongs there.
+	ErrGarbage = errors.New("bytes that make no sense")
+	// ErrSum: a frame that was damaged on its way.
+	ErrSum = fmt.Errorf("%w: wrong checksum", ErrGarbage)
+)
 
 func garbage(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrGarbage}, args...)...)
@@ -48,11 +51,13 @@ func garbage(format string, args ...any) error {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-const hasDigest = 1 // flag of a piece
+// hasDigest is the one flag of a piece. Others, as for compressed data, are for later
+// versions to use towards who has offered to take them.
+const hasDigest = 1
 
-// Append appends a frame without data.
-func Append(b []byte, t Type, head []byte) []byte {
-	return appendFrame(b, t, 0, head, nil)
+// Append appends a frame other than a piece.
+func Append(b []byte, t Type, head, data []byte) []byte {
+	return appendFrame(b, t, 0, head, data)
 }
 
 // AppendPiece appends one frame with as much of p as fits and returns the rest.
@@ -127,9 +132,15 @@ func Read(r io.Reader, buf []byte) (Frame, error) {
 	return Frame{Type: Type(f[0]), flags: f[1], head: f[headerBytes : headerBytes+head], data: f[headerBytes+head:]}, nil
 }
 
+// Data returns what an answer holds, valid as long as the frame.
+func (f Frame) Data() []byte { return f.data }
+
 // Piece returns what a frame of that type, or of zeros, says. Its bytes are valid
 // as long as the frame.
 func (f Frame) Piece() (chunk.Piece, error) {
+	if f.flags&^hasDigest != 0 {
+		return chunk.Piece{}, garbage("a piece in a form that was not asked for")
+	}
 	if len(f.head) < pieceHead {
 		return chunk.Piece{}, garbage("a piece with a head of %d bytes", len(f.head))
 	}

@@ -39,7 +39,7 @@ func TestAPieceCrossesInGroups(t *testing.T) {
 	if rest.Len > 0 {
 		t.Fatal("a mark of zeros is cut")
 	}
-	b = Append(b, End, nil)
+	b = Append(b, End, nil, nil)
 
 	r := bytes.NewReader(b)
 	var got []byte
@@ -109,6 +109,15 @@ func TestOnlyWhatWasAskedForIsTaken(t *testing.T) {
 	}
 	if err := errors.Join(tr.Take(at(2, 220, 30)), tr.Done()); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestAFormThatNobodyOfferedIsRefused(t *testing.T) {
+	var head [pieceHead]byte
+	head[12] = 3
+	f := read(t, bytes.NewReader(appendFrame(nil, Piece, 2, head[:], []byte("abc"))))
+	if p, err := f.Piece(); !errors.Is(err, ErrGarbage) {
+		t.Errorf("%+v, %v", p, err)
 	}
 }
 
@@ -206,8 +215,8 @@ func TestBadAsksAreRefused(t *testing.T) {
 func FuzzFrames(f *testing.F) {
 	b, _ := AppendPiece(nil, chunk.Piece{Index: 1, Off: 64, Len: 3, Data: []byte("abc"), Digest: chunk.Digest{9}})
 	b, _ = AppendPiece(b, chunk.Piece{Index: 1, Off: 64, Len: 3, Zero: true})
-	f.Add(append(Append(b, Error, EncodeError(chunk.ErrChanged)), Append(nil, End, nil)...), false)
-	f.Add(Append(nil, Skippable+1, []byte("hint")), true)
+	f.Add(append(Append(b, Error, EncodeError(chunk.ErrChanged), nil), Append(nil, End, nil, nil)...), false)
+	f.Add(Append(nil, Skippable+1, []byte("hint"), nil), true)
 	f.Fuzz(func(t *testing.T, b []byte, mend bool) {
 		if mend && len(b) >= headerBytes { // else hardly an input gets past the checksum
 			b = bytes.Clone(b)

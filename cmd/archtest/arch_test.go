@@ -39,6 +39,10 @@ var allowed = map[string][]string{
 	"cluster":                {"cachestore/chunk", "cluster/ring"},
 	"cluster/ring":           {"cachestore/chunk"},
 	"cluster/...":            {"cachestore/chunk", "cluster", "cluster/ring"},
+	"cluster/ca":             {},
+	"cluster/serve":          {"cachestore/chunk", "cluster", "cluster/ca", "cluster/wire"},
+	"cluster/peers":          {"cachestore/chunk", "cluster", "cluster/ring", "cluster/ca", "cluster/wire"},
+	"cluster/clustertest":    {"cachestore/chunk", "cluster", "cluster/ring", "cluster/serve", "cluster/wire"},
 	"backends":               {"cachestore/chunk"},
 	"backends/open":          {"backends", "backends/file", "backends/rbd", "backends/s3", "backends/swift", "backends/web"},
 	"backends/file":          {"backends", "cachestore/chunk", "cachestore/vfs/direct"},
@@ -46,7 +50,7 @@ var allowed = map[string][]string{
 }
 
 // standard import the standard library only.
-var standard = []string{"registry/image", "cachestore/chunk", "cachestore/evict", "proxy/policy", "proxy/jsonpatch", "proxy/ops/inspect", "proxy/view"}
+var standard = []string{"registry/image", "cachestore/chunk", "cachestore/evict", "cluster/ca", "proxy/policy", "proxy/jsonpatch", "proxy/ops/inspect", "proxy/view"}
 
 const module = "glimpse/"
 

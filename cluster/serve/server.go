@@ -1,0 +1,200 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"glimpse/cachestore/chunk"
+	"glimpse/cluster"
+	"glimpse/cluster/ca"
+	"glimpse/cluster/wire"
+)
+
+// Local is what this node answers from.
+type Local interface {
+	// OpenRange is asked for n bytes from off, all of one extent; n is -1 for all of
+	// an object of unknown size. ctx bounds the whole stream.
+	OpenRange(ctx context.Context, q cluster.Ask, off, n int64) (chunk.Stream, error)
+	// Stat finds size and validator, and pins them.
+	Stat(ctx context.Context, o chunk.Object) (chunk.Object, error)
+	// Drop forgets a cached record.
+	Drop(ctx context.Context, imageID string) error
+}
+
+// Config of a Server. What is 0 or nil has a default.
+type Config struct {
+	Node     string // this node's id
+	Geometry chunk.Geometry
+	Local    Local
+	Identity *ca.Identity // nil: plain text, on loopback only
+	Log      *slog.Logger // nil: slog.Default
+
+	Zone, Home, Resident int // asks under way, by level; those for what is resident apart
+	Calls                int // stats and drops
+	Conns                int
+	Beat                 time.Duration // between waiting frames
+	Patience             time.Duration // for an asker that takes no bytes
+}
+
+func (c *Config) defaults() {
+	set(&c.Zone, 256)
+	set(&c.Home, 256)
+	set(&c.Resident, 128)
+	set(&c.Calls, 128)
+	set(&c.Conns, 4096)
+	set(&c.Beat, 200*time.Millisecond)
+	set(&c.Patience, 30*time.Second)
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+}
+
+func set[T comparable](v *T, to T) {
+	if *v == *new(T) {
+		*v = to
+	}
+}
+
+const (
+	maxHeader = 8 << 10
+	// handshake bounds TLS and the headers, body the ask.
+	handshake = 5 * time.Second
+	idle      = 2 * time.Minute
+)
+
+// Server answers peers.
+type Server struct {
+	cfg   Config
+	http  http.Server
+	stop  context.CancelFunc // ends all answers
+	conns sync.WaitGroup
+	open  atomic.Int64 // connections
+
+	zone, home, resident, calls places
+	counts                      counters
+	lines                       *rate.Limiter // bounds what others can write into the log
+}
+
+// New returns a server that listens nowhere yet.
+func New(c Config) *Server {
+	c.defaults()
+	s := &Server{
+		cfg: c, zone: make(places, c.Zone), home: make(places, c.Home), resident: make(places, c.Resident), calls: make(places, c.Calls),
+		lines: rate.NewLimiter(1, 20),
+	}
+	base, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	mux := http.NewServeMux()
+	mux.HandleFunc(wire.Open, s.opens)
+	mux.HandleFunc(wire.Stat, s.stats)
+	mux.HandleFunc(wire.Drop, s.drops)
+	mux.HandleFunc(wire.Ping, s.pings)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		s.refuse(w, r, http.StatusNotFound, errors.New("this node speaks version 1 of the peer protocol"))
+	})
+	var only http.Protocols
+	only.SetHTTP1(true)
+	s.http = http.Server{
+		Handler: mux, Protocols: &only, MaxHeaderBytes: maxHeader,
+		// No ReadTimeout: it would end the context of a long answer.
+		ReadHeaderTimeout: handshake, IdleTimeout: idle,
+		BaseContext: func(net.Listener) context.Context { return base },
+		ConnState:   s.track,
+		ErrorLog:    log.New(&logWriter{s}, "", 0),
+	}
+	if c.Identity != nil {
+		s.http.TLSConfig = c.Identity.Server()
+	}
+	return s
+}
+
+// Serve answers on l until Shutdown, and returns when all connections are closed.
+func (s *Server) Serve(l net.Listener) error {
+	defer s.conns.Wait()
+	var err error
+	switch addr, ok := l.Addr().(*net.TCPAddr); {
+	case s.cfg.Identity != nil:
+		err = s.http.ServeTLS(l, "", "")
+	case ok && !addr.IP.IsLoopback():
+		_ = l.Close()
+		return fmt.Errorf("the peer listener on %s needs certificates (cluster.tls): without them it may listen on loopback only", addr)
+	default:
+		err = s.http.Serve(l)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	s.stop()
+	_ = s.http.Close()
+	return err
+}
+
+// Shutdown takes no more asks, lets those under way end, and cuts them when ctx
+// ends.
+func (s *Server) Shutdown(ctx context.Context) error {
+	err := s.http.Shutdown(ctx)
+	s.stop()
+	if err != nil {
+		_ = s.http.Close()
+	}
+	return err
+}
+
+// track counts connections and closes those over the bound.
+func (s *Server) track(c net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		s.conns.Add(1)
+		if s.open.Add(1) > int64(s.cfg.Conns) {
+			s.counts.crowded.Add(1)
+			c.Close()
+		}
+	case http.StateClosed:
+		s.open.Add(-1)
+		s.conns.Done()
+	}
+}
+
+// logWriter takes net/http's own lines: who was refused before there was a request.
+type logWriter struct{ s *Server }
+
+func (w *logWriter) Write(b []byte) (int, error) {
+	line := strings.TrimSpace(string(b))
+	// Who only looks whether the port is open, as balancers do, was not refused.
+	if strings.Contains(line, "handshake error") && !strings.HasSuffix(line, ": EOF") && !strings.HasSuffix(line, "use of closed network connection") {
+		w.s.counts.refused.Add(1)
+		w.s.warn("a connection to the peer plane was refused", line, "")
+	}
+	return len(b), nil
+}
+
+func (s *Server) warn(what, why, from string) {
+	if s.lines.Allow() {
+		s.cfg.Log.Warn("peer plane", slog.String("what", what), slog.String("why", why), slog.String("from", from))
+	}
+}
+
+// places are how many may be at something at once.
+type places chan struct{}
+
+func (p places) take() bool {
+	select {
+	case p <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (p places) give() { <-p }
