@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -16,6 +17,7 @@ type refusal uint8
 
 const (
 	wrongLabel refusal = iota
+	noLabel
 	wrongKey
 	garbled
 	conflict
@@ -26,6 +28,7 @@ const (
 func (r refusal) String() string {
 	return [...]string{
 		"it has another cluster label",
+		"it has no cluster label, or said nothing",
 		"its gossip key is not one of ours, or it has none",
 		"it makes no sense",
 		"another node has the same id",
@@ -38,8 +41,9 @@ var signs = []struct {
 	text string
 	why  refusal
 }{
+	{`stream with unacceptable label ""`, noLabel}, // also a connection that is closed before a word
 	{"unacceptable label", wrongLabel},
-	{"label header", wrongLabel},
+	{"stream label header", noLabel},
 	{"Decrypt packet failed", wrongKey},
 	{"o installed keys could decrypt", wrongKey}, // N or n
 	{"encryption is not configured", wrongKey},
@@ -69,6 +73,7 @@ const (
 type gossipLog struct {
 	log  *slog.Logger
 	rate *rate.Limiter
+	end  atomic.Bool // what is said after Close is no news
 
 	mu    sync.Mutex
 	count [refusals]uint64
@@ -86,6 +91,9 @@ func newGossipLog(log *slog.Logger) *gossipLog {
 
 // Write takes one line: "[LEVEL] memberlist: text".
 func (g *gossipLog) Write(line []byte) (int, error) {
+	if g.end.Load() {
+		return len(line), nil
+	}
 	text := string(bytes.TrimSpace(line))
 	level := slog.LevelWarn
 	if l, rest, ok := strings.Cut(strings.TrimPrefix(text, "["), "] "); ok && len(l) < 8 {

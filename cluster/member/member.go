@@ -74,6 +74,7 @@ type Config struct {
 type Stats struct {
 	States     map[string]int // members by state: warming, ready, draining, client; this node too
 	WrongLabel uint64         // messages of other clusters
+	NoLabel    uint64         // connections of none, or that said nothing
 	WrongKey   uint64         // messages that no gossip key reads
 	Garbled    uint64         // messages that make no sense
 	Overrun    uint64         // messages that came faster than they could be handled
@@ -273,7 +274,7 @@ func (m *Members) Stats() Stats {
 	n := m.says.counts()
 	s := Stats{
 		States:     map[string]int{"warming": 0, "ready": 0, "draining": 0, "client": 0},
-		WrongLabel: n[wrongLabel], WrongKey: n[wrongKey], Garbled: n[garbled], Overrun: n[overrun], Conflicts: n[conflict],
+		WrongLabel: n[wrongLabel], NoLabel: n[noLabel], WrongKey: n[wrongKey], Garbled: n[garbled], Overrun: n[overrun], Conflicts: n[conflict],
 	}
 	for _, node := range m.Ring().Nodes() {
 		if node.Role == ring.Client {
@@ -330,12 +331,14 @@ func (m *Members) Leave(ctx context.Context) error {
 }
 
 // Close ends all, without a word to the others. It waits for tries to join that
-// are under way, as long as a connection may take.
+// are under way, as long as a connection may take; a last probe of memberlist's
+// may outlive it by some seconds.
 func (m *Members) Close() {
 	if m.ended.Swap(true) {
 		return
 	}
 	m.stop()
+	m.says.end.Store(true)
 	if err := m.list.Shutdown(); err != nil {
 		m.log.WarnContext(context.Background(), "gossip does not end", "error", err)
 	}

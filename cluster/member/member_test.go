@@ -139,9 +139,10 @@ func TestOthersAreRefusedInOneLine(t *testing.T) {
 	nodes := startAll(t, 2, func(_ int, c *Config) { c.Keyring = keyFile(t, key) })
 	a := nodes[0]
 	for what, change := range map[string]func(*Config){
-		"label":  func(c *Config) { c.Label, c.Keyring = "another", keyFile(t, key) },
-		"key":    func(c *Config) { c.Keyring = keyFile(t, other) },
-		"no key": func(*Config) {},
+		"label":    func(c *Config) { c.Label, c.Keyring = "another", keyFile(t, key) },
+		"key":      func(c *Config) { c.Keyring = keyFile(t, other) },
+		"no key":   func(*Config) {},
+		"no label": func(c *Config) { c.Label, c.Keyring = "", keyFile(t, key) },
 	} {
 		t.Run(strings.ReplaceAll(what, " ", "_"), func(t *testing.T) {
 			before := a.Stats()
@@ -152,8 +153,11 @@ func TestOthersAreRefusedInOneLine(t *testing.T) {
 			// Each try is counted.
 			until(t, "refused twice", func() bool {
 				s := a.Stats()
-				if what == "label" {
+				switch what {
+				case "label":
 					return s.WrongLabel >= before.WrongLabel+2
+				case "no label":
+					return s.NoLabel >= before.NoLabel+2
 				}
 				return s.WrongKey >= before.WrongKey+2
 			})
@@ -163,7 +167,7 @@ func TestOthersAreRefusedInOneLine(t *testing.T) {
 			}
 		})
 	}
-	for _, why := range []refusal{wrongLabel, wrongKey} {
+	for _, why := range []refusal{wrongLabel, noLabel, wrongKey} {
 		if n := a.logs.lines("gossip refused", why.String()); n != 1 {
 			t.Errorf("%d lines say %q", n, why)
 		}

@@ -13,14 +13,11 @@ import (
 	"glimpse/cachestore/chunk"
 )
 
-const (
-	objects = 20_000
-	extents = 100 // per object: 2,000,000 in all
-)
+const extents = 100 // per object: 2,000,000 in all, save under the race detector
 
 func key(i int) chunk.Key { return chunk.Key(fmt.Sprintf("c:sha512:%0128x:%d", i*7919, i)) }
 
-// each calls fn with 2,000,000 extents.
+// each calls fn with all extents.
 func each(fn func(k chunk.Key, extent int)) {
 	for o := range objects {
 		k := key(o)
@@ -201,6 +198,17 @@ func TestRingProperties(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestTheLaterStartCounts(t *testing.T) {
+	n := members("a", 1)[0]
+	for _, epochs := range [][2]uint32{{1, 2}, {2, 1}} {
+		a, b := n, n
+		a.Epoch, b.Epoch = epochs[0], epochs[1]
+		if r := New([]Node{a, b}, nil); len(r.Nodes()) != 1 || r.Nodes()[0].Epoch != 2 {
+			t.Errorf("%v", r.Nodes())
+		}
+	}
 }
 
 func TestNobodyHasWeight(t *testing.T) {

@@ -182,4 +182,44 @@ var defences = []defence{
 		old: "x.now.once = !x.now.again && x.others()", off: "x.now.once = false",
 		pkg: "proxy/ops", test: "TestRetriesComeAfterTheOtherLocations",
 	},
+	{
+		name: "one ring kept", file: "cluster/ring/ring.go",
+		old: "case slices.EqualFunc(r.nodes, prev.nodes, sameShares):", off: "case false:",
+		pkg: "cluster/ring", test: "TestOnePreviousRingIsKept",
+	},
+	{
+		name: "the later start counts", file: "cluster/ring/ring.go",
+		old: "-cmp.Compare(a.Epoch, b.Epoch)", off: "cmp.Compare(a.Epoch, b.Epoch)",
+		pkg: "cluster/ring", test: "TestTheLaterStartCounts",
+	},
+	{
+		name: "keys are read first", file: "cluster/member/keys.go",
+		old: "return append(all, key), nil", off: "return append([][]byte{key}, all...), nil",
+		pkg: "cluster/member", test: "TestNoGapWhileKeysRotate",
+	},
+	{
+		name: "rumours told on", file: "cluster/rumor/rumor.go",
+		old: "\tr.pass(b)\n\tif x.Kind", off: "\tif x.Kind",
+		pkg: "cluster/rumor", test: "TestARumourReachesAllOnce",
+	},
+	{
+		name: "rumours heard once", file: "cluster/rumor/rumor.go",
+		old: "case known && o.has(i.number):", off: "case false:",
+		pkg: "cluster/rumor", test: "TestWhoComesLateHearsItByComparing",
+	},
+	{
+		name: "rumours grow old", file: "cluster/rumor/rumor.go",
+		old: "r.take(b[2:end], false)", off: "r.take(b[2:end], true)",
+		pkg: "cluster/rumor", test: "TestWhoComesLateHearsItByComparing",
+	},
+	{
+		name: "floods are bounded", file: "cluster/rumor/rumor.go",
+		old: "case known && !o.budget.Allow(), ", off: "case ",
+		pkg: "cluster/rumor", test: "TestFloods",
+	},
+	{
+		name: "new origins are bounded", file: "cluster/rumor/rumor.go",
+		old: "!known && !r.fresh.Allow(), ", off: "",
+		pkg: "cluster/rumor", test: "TestFloods",
+	},
 }
