@@ -12,10 +12,10 @@ import (
 
 // Bounds of one pass of the reaper.
 const (
-	reapBatch   = 100         // attempts asked for at once
-	reapMost    = 1000        // attempts looked at
-	reapFailing = 3           // failures after which a store is left alone
-	deleteTime  = time.Minute // for the bytes of one attempt
+	reapBatch   = 100            // attempts asked for at once
+	reapMost    = 1000           // attempts looked at
+	reapFailing = 3              // failures after which a store is left alone
+	deleteTime  = time.Minute    // for the bytes of one attempt
 	nodeAge     = 24 * time.Hour // after which a dead node's row goes
 )
 
