@@ -86,7 +86,7 @@ func (l *Leases) storeLocked(id string, f *flight) {
 		return
 	}
 	l.forgetLocked(id)
-	l.records[id] = l.used.PushFront(&lease{record: f.record.Clone(), read: f.start, only: f.only})
+	l.records[id] = l.used.PushFront(&lease{record: f.record.Clone(), read: f.start, graceOnly: f.graceOnly})
 	for len(l.records) > l.c.Max {
 		l.forgetLocked(l.used.Back().Value.(*lease).record.ID)
 	}

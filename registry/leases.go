@@ -54,19 +54,19 @@ type Leases struct {
 }
 
 type lease struct {
-	record image.Image
-	read   time.Time // when its query was about to be sent
-	only   bool      // for the grace: who writes may not have known of this node
+	record    image.Image
+	read      time.Time // when its query was about to be sent
+	graceOnly bool      // no lease: who writes may not have known of this node
 }
 
 // flight is one read of one record that any number of callers wait for.
 type flight struct {
-	start  time.Time
-	only   bool // see lease
-	barred bool // under Leases.mu: a write came after start
-	done   chan struct{}
-	record image.Image // record and err: once done is closed
-	err    error
+	start     time.Time
+	graceOnly bool // see lease
+	barred    bool // under Leases.mu: a write came after start
+	done      chan struct{}
+	record    image.Image // record and err: once done is closed
+	err       error
 }
 
 // NewLeases wraps inner, which stays the caller's to close. Close ends the reads.
@@ -163,20 +163,20 @@ func (l *Leases) begin(id string, now time.Time, join bool) (_ image.Image, _ *f
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if e, ok := l.records[id]; ok {
-		if k := e.Value.(*lease); live && !k.only && now.Sub(k.read) < l.c.MaxStaleness {
+		if k := e.Value.(*lease); live && !k.graceOnly && now.Sub(k.read) < l.c.MaxStaleness {
 			l.used.MoveToFront(e)
 			return k.record.Clone(), nil, false, nil
 		}
 	}
 	if fs := l.flights[id]; join && live && len(fs) > 0 {
-		if f := fs[len(fs)-1]; !f.only && now.Sub(f.start) < l.c.MaxStaleness {
+		if f := fs[len(fs)-1]; !f.graceOnly && now.Sub(f.start) < l.c.MaxStaleness {
 			return image.Image{}, f, true, nil
 		}
 	}
 	if l.closed {
 		return image.Image{}, nil, false, image.Errorf(image.Unavailable, "This node is shutting down.")
 	}
-	f := &flight{start: now, only: !live, done: make(chan struct{})}
+	f := &flight{start: now, graceOnly: !live, done: make(chan struct{})}
 	l.flights[id] = append(l.flights[id], f)
 	l.reads.Go(func() { l.read(id, f) })
 	return image.Image{}, f, false, nil
