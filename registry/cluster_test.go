@@ -76,7 +76,8 @@ type peer struct {
 	leases *registry.Leases
 	heart  *registry.Heart
 	writes registry.Registry
-	deaf   atomic.Bool  // hears of no write
+	deaf   atomic.Bool  // hears of no write: no answer comes
+	gone   atomic.Bool  // hears of no write: the connection is refused
 	told   atomic.Int32 // of writes
 	missed atomic.Int32 // nodes that it waited for
 	log    bytes.Buffer
@@ -102,6 +103,9 @@ func (c *town) Drop(ctx context.Context, node registry.NodeRow, imageID string) 
 		if p.deaf.Load() {
 			<-ctx.Done()
 			return ctx.Err()
+		}
+		if p.gone.Load() {
+			return errors.New("connection refused")
 		}
 		p.told.Add(1)
 		p.leases.Drop(imageID)
@@ -267,6 +271,21 @@ func TestWhatIsNotCachedIsNotJoinedByThoseWhoComeAfterAWrite(t *testing.T) {
 		if err := <-late; err != nil {
 			t.Error("an image that was there is not found:", err)
 		}
+
+		held = make(chan struct{})
+		a.db.set(nil, held)
+		states := make(chan image.Status, 2)
+		go func() { states <- get(t, a.leases).Status }()
+		synctest.Wait()
+		if _, err := b.writes.Begin(t.Context(), id, "main", "n"); err != nil {
+			t.Fatal(err)
+		}
+		go func() { states <- get(t, a.leases).Status }()
+		synctest.Wait()
+		close(held)
+		if one, two := <-states, <-states; one != image.Queued || two != image.Saving {
+			t.Errorf("read %s and after the write %s", one, two)
+		}
 		if n := b.told.Load() + a.told.Load(); n != 0 {
 			t.Errorf("%d nodes were told of an image that none has", n)
 		}
@@ -278,8 +297,9 @@ func TestASilentNodeDelaysAWriteByItsLeaseAndIsNeverStale(t *testing.T) {
 		c := newTown(t, 3)
 		c.create(t, image.Active)
 		w, silent := c.nodes[0], c.nodes[2]
-		silent.deaf.Store(true)
 		for i := range 5 {
+			silent.deaf.Store(i%2 == 0)
+			silent.gone.Store(i%2 == 1)
 			get(t, silent.leases)
 			if d := took(func() {
 				if _, err := w.writes.Update(t.Context(), id, rename(fmt.Sprint(i))); err != nil {
@@ -409,6 +429,7 @@ func TestANodeThatLeavesCachesNoMore(t *testing.T) {
 		c := newTown(t, 2)
 		c.create(t, image.Active)
 		get(t, c.nodes[1].leases)
+		time.Sleep(staleness / 2)
 		c.nodes[1].leave()
 		if live, err := c.store.Live(t.Context()); err != nil || len(live) != 1 {
 			t.Errorf("%d rows are live: %v", len(live), err)
@@ -425,6 +446,53 @@ func TestANodeThatLeavesCachesNoMore(t *testing.T) {
 	})
 }
 
+// A read that began while its node was listed must not be joined when it is not.
+func TestANodeThatLeavesJoinsNoRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newTown(t, 2)
+		c.create(t, image.Active)
+		leaver := c.nodes[1]
+		held := make(chan struct{})
+		leaver.db.set(nil, held)
+		var wg sync.WaitGroup
+		wg.Go(func() { get(t, leaver.leases) })
+		synctest.Wait()
+		leaver.leave()
+		if _, err := c.nodes[0].writes.Update(t.Context(), id, rename("b")); err != nil {
+			t.Fatal(err)
+		}
+		wg.Go(func() {
+			if m := get(t, leaver.leases); m.Name == nil || *m.Name != "b" {
+				t.Error("stale")
+			}
+		})
+		synctest.Wait()
+		close(held)
+		wg.Wait()
+	})
+}
+
+func TestARowIsBelievedFromBeforeItsBeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &town{store: memstore.New(0)}
+		beat := make(chan struct{})
+		p := c.join(t, func(k *link) { k.hold = beat })
+		begun := time.Now()
+		time.Sleep(4 * time.Second)
+		close(beat)
+		synctest.Wait()
+		p.db.noBeat.Store(true)
+		time.Sleep(15*time.Second - time.Since(begun) - 1)
+		if !p.heart.Live() {
+			t.Error("it is not live")
+		}
+		time.Sleep(1)
+		if p.heart.Live() {
+			t.Error("it is still live")
+		}
+	})
+}
+
 func TestTwoNodesWithOneIDAreSaidSoOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newTown(t, 1)
@@ -434,10 +502,11 @@ func TestTwoNodesWithOneIDAreSaidSoOnce(t *testing.T) {
 		if err := c.store.Beat(t.Context(), twin); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(20 * time.Second)
+		time.Sleep(5 * time.Second) // a beat is due, and the last one still fresh
 		if a.heart.Live() {
 			t.Error("it caches on the other's row")
 		}
+		time.Sleep(20 * time.Second)
 		if n := strings.Count(a.log.String(), "Two nodes have the id"); n != 1 {
 			t.Errorf("said %d times: %s", n, a.log.String())
 		}
@@ -531,6 +600,7 @@ func storm(t *testing.T, seed uint64) {
 		}
 		loop(func() { // trouble comes and goes
 			p.deaf.Store(roll(4) == 0)
+			p.gone.Store(roll(4) == 0)
 			p.db.noBeat.Store(roll(3) == 0)
 			time.Sleep(time.Duration(roll(15)) * time.Second)
 		})
