@@ -65,7 +65,7 @@ func (l *Leases) land(id string, f *flight) {
 	}
 	switch {
 	case l.away, l.newerLocked(id, f):
-	case f.err != nil, f.record.ID != id, f.record.Status != image.Active && f.record.Status != image.Deactivated:
+	case f.err != nil, f.record.ID != id, !leased(f.record.Status):
 		l.forgetLocked(id)
 	default:
 		l.storeLocked(id, f)
@@ -78,12 +78,15 @@ func (l *Leases) newerLocked(id string, f *flight) bool {
 	return ok && e.Value.(*lease).read.After(f.start)
 }
 
+// leased says whether records of images in this state are cached.
+func leased(s image.Status) bool { return s == image.Active || s == image.Deactivated }
+
 func (l *Leases) storeLocked(id string, f *flight) {
 	if l.c.MaxStaleness <= 0 && l.c.OutageGrace <= 0 {
 		return
 	}
 	l.forgetLocked(id)
-	l.records[id] = l.used.PushFront(&lease{record: f.record.Clone(), read: f.start})
+	l.records[id] = l.used.PushFront(&lease{record: f.record.Clone(), read: f.start, graceOnly: f.graceOnly})
 	for len(l.records) > l.c.Max {
 		l.forgetLocked(l.used.Back().Value.(*lease).record.ID)
 	}

@@ -28,12 +28,14 @@ type LeasesConfig struct {
 	// OnStale is told of each answer that was given beyond its lease, with the time
 	// since it was read. It may be nil, and is called from many goroutines.
 	OnStale func(id string, age time.Duration)
+	Cluster *Cluster // nil: this node is the only one
 }
 
 // Leases are the Images of inner with the records of active and deactivated
 // images cached. Misses, other states and lists never are. A lease counts from
 // before its query was sent; a write through Leases or Drop ends it, and bars the
-// reads in flight from beginning another.
+// reads in flight from beginning another. In a cluster a write is acknowledged
+// when that is so on every node; see Cluster.
 type Leases struct {
 	inner Images
 	c     LeasesConfig
@@ -47,20 +49,24 @@ type Leases struct {
 	records map[string]*list.Element // of *lease
 	used    *list.List               // front: used last
 	flights map[string][]*flight     // the newest last; barred ones are taken out
+	widest  time.Duration            // the longest lease of a node that a write has met
+	logged  map[string]time.Time     // when a node was last said to be silent
 }
 
 type lease struct {
-	record image.Image
-	read   time.Time // when its query was about to be sent
+	record    image.Image
+	read      time.Time // when its query was about to be sent
+	graceOnly bool      // no lease: who writes may not have known of this node
 }
 
 // flight is one read of one record that any number of callers wait for.
 type flight struct {
-	start  time.Time
-	barred bool // under Leases.mu: a write came after start
-	done   chan struct{}
-	record image.Image // record and err: once done is closed
-	err    error
+	start     time.Time
+	graceOnly bool // see lease
+	barred    bool // under Leases.mu: a write came after start
+	done      chan struct{}
+	record    image.Image // record and err: once done is closed
+	err       error
 }
 
 // NewLeases wraps inner, which stays the caller's to close. Close ends the reads.
@@ -73,6 +79,7 @@ func NewLeases(inner Images, c LeasesConfig) *Leases {
 	}
 	l := &Leases{
 		inner: inner, c: c, records: map[string]*list.Element{}, used: list.New(), flights: map[string][]*flight{},
+		logged: map[string]time.Time{},
 	}
 	l.base, l.stop = context.WithCancel(context.Background())
 	return l
@@ -92,10 +99,20 @@ func (l *Leases) Close() {
 // away, one whose lease ran out less than OutageGrace ago. The caller may change
 // what it gets.
 func (l *Leases) Get(ctx context.Context, id string) (image.Image, error) {
-	m, f, err := l.begin(id, time.Now())
-	if f == nil {
-		return m, err
+	for join := true; ; join = false {
+		m, f, joined, err := l.begin(id, time.Now(), join)
+		if f == nil {
+			return m, err
+		}
+		m, err = l.await(ctx, id, f)
+		if !joined || !l.mustAsk(id, f) {
+			return m, err
+		}
 	}
+}
+
+// await answers with what the read finds.
+func (l *Leases) await(ctx context.Context, id string, f *flight) (image.Image, error) {
 	patience := time.NewTimer(l.patience(id))
 	defer patience.Stop()
 	select {
@@ -140,26 +157,29 @@ func (l *Leases) bridge(ctx context.Context, id string, cause error) (image.Imag
 }
 
 // begin returns a leased record, or a read to wait for: one that is under way
-// and whose answer won't be too old, or its own.
-func (l *Leases) begin(id string, now time.Time) (image.Image, *flight, error) {
+// and whose answer won't be too old, which it then joined, or its own.
+func (l *Leases) begin(id string, now time.Time, join bool) (_ image.Image, _ *flight, joined bool, _ error) {
+	live := l.c.Cluster.live()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if e, ok := l.records[id]; ok {
-		if k := e.Value.(*lease); now.Sub(k.read) < l.c.MaxStaleness {
+		if k := e.Value.(*lease); live && !k.graceOnly && now.Sub(k.read) < l.c.MaxStaleness {
 			l.used.MoveToFront(e)
-			return k.record.Clone(), nil, nil
+			return k.record.Clone(), nil, false, nil
 		}
 	}
-	if fs := l.flights[id]; len(fs) > 0 && now.Sub(fs[len(fs)-1].start) < l.c.MaxStaleness {
-		return image.Image{}, fs[len(fs)-1], nil
+	if fs := l.flights[id]; join && live && len(fs) > 0 {
+		if f := fs[len(fs)-1]; !f.graceOnly && now.Sub(f.start) < l.c.MaxStaleness {
+			return image.Image{}, f, true, nil
+		}
 	}
 	if l.closed {
-		return image.Image{}, nil, image.Errorf(image.Unavailable, "This node is shutting down.")
+		return image.Image{}, nil, false, image.Errorf(image.Unavailable, "This node is shutting down.")
 	}
-	f := &flight{start: now, done: make(chan struct{})}
+	f := &flight{start: now, graceOnly: !live, done: make(chan struct{})}
 	l.flights[id] = append(l.flights[id], f)
 	l.reads.Go(func() { l.read(id, f) })
-	return image.Image{}, f, nil
+	return image.Image{}, f, false, nil
 }
 
 func (l *Leases) read(id string, f *flight) {
@@ -204,9 +224,7 @@ func (l *Leases) Create(ctx context.Context, m image.Image) (image.Image, error)
 // Update asks the database; the record is dropped when it has answered, whatever
 // the answer is: the outcome of a commit may be unknown.
 func (l *Leases) Update(ctx context.Context, id string, fn func(*image.Image) error) (image.Image, error) {
-	m, err := l.inner.Update(ctx, id, fn)
-	l.written(id, m, err)
-	return m, err
+	return l.update(ctx, l.inner, id, fn)
 }
 
 var _ Images = (*Leases)(nil)

@@ -12,10 +12,11 @@ import (
 
 // Bounds of one pass of the reaper.
 const (
-	reapBatch   = 100         // attempts asked for at once
-	reapMost    = 1000        // attempts looked at
-	reapFailing = 3           // failures after which a store is left alone
-	deleteTime  = time.Minute // for the bytes of one attempt
+	reapBatch   = 100            // attempts asked for at once
+	reapMost    = 1000           // attempts looked at
+	reapFailing = 3              // failures after which a store is left alone
+	deleteTime  = time.Minute    // for the bytes of one attempt
+	nodeAge     = 24 * time.Hour // after which a dead node's row goes
 )
 
 // Deleter removes bytes from a store; bytes that aren't there are no error. Its
@@ -29,6 +30,7 @@ type Deleter interface {
 type Reaper struct {
 	Uploads Uploads
 	Deleter Deleter
+	Nodes   Nodes // whose rows are purged a day after their last beat; nil: none
 	Log     *slog.Logger
 }
 
@@ -36,17 +38,18 @@ type Reaper struct {
 // part of the error; it doesn't keep the pass from the others.
 func (r *Reaper) Pass(ctx context.Context) (Report, error) {
 	p := reapPass{Reaper: r, seen: map[string]bool{}, failing: map[string]int{}}
+	purgeErr := p.purge(ctx)
 	for len(p.seen) < reapMost {
 		// Those that stay are listed again, ahead of the others.
 		ups, err := r.Uploads.Lapsed(ctx, min(p.report.Kept+reapBatch, reapMost))
 		if err != nil {
-			return p.report, fmt.Errorf("reaper: %w", errors.Join(p.err, err))
+			return p.report, fmt.Errorf("reaper: %w", errors.Join(purgeErr, p.err, err))
 		}
 		if !p.all(ctx, ups) || ctx.Err() != nil {
 			break
 		}
 	}
-	if err := errors.Join(p.err, ctx.Err()); err != nil {
+	if err := errors.Join(purgeErr, p.err, ctx.Err()); err != nil {
 		return p.report, fmt.Errorf("reaper: %w", err)
 	}
 	return p.report, nil
@@ -58,6 +61,17 @@ type reapPass struct {
 	seen    map[string]bool // tokens
 	failing map[string]int  // failures by store
 	err     error           // the last one of each kind of work is enough
+}
+
+// purge removes the rows of nodes that are long gone.
+func (p *reapPass) purge(ctx context.Context) error {
+	if p.Nodes == nil {
+		return nil
+	}
+	gone, err := p.Nodes.Purge(ctx, nodeAge)
+	p.report.Seen += gone
+	p.report.Done += gone
+	return err
 }
 
 // all returns whether any attempt was new to this pass.

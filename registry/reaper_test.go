@@ -132,3 +132,30 @@ func TestAStoppedReaperLeavesTheRest(t *testing.T) {
 		}
 	})
 }
+
+func TestReaperPurgesDeadNodesAfterADay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memstore.New(0)
+		r := newReaper(s, &bin{})
+		r.Nodes = s
+		n := registry.NodeRow{ID: "n", Epoch: 2, TTL: time.Minute}
+		if err := s.Beat(t.Context(), n); err != nil {
+			t.Fatal(err)
+		}
+		n.Epoch = 1 // refused for as long as there is a row
+		for _, step := range []struct {
+			after time.Duration
+			gone  int
+			kind  image.Kind
+		}{{23 * time.Hour, 0, image.Conflict}, {time.Hour, 1, image.Internal}} {
+			time.Sleep(step.after)
+			report, err := r.Pass(t.Context())
+			if err != nil || report.Done != step.gone {
+				t.Errorf("%v: %+v", err, report)
+			}
+			if err := s.Beat(t.Context(), n); image.KindOf(err) != step.kind || (err == nil) != (step.gone == 1) {
+				t.Error(err)
+			}
+		}
+	})
+}

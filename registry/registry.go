@@ -191,6 +191,7 @@ type Registry interface {
 	Manifests
 	Hashings
 	Settings
+	Nodes
 	// Ping says whether the database answers.
 	Ping(ctx context.Context) error
 	Close() error

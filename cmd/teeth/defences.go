@@ -102,6 +102,21 @@ var defences = []defence{
 		pkg: "registry/sqlstore", test: "TestConformance/sqlite/.*uploads",
 	},
 	{
+		name: "record drops", file: "registry/lease_tell.go",
+		old: "	err := l.c.Cluster.Others.Drop(ctx, n, imageID)\n", off: "	var err error\n",
+		pkg: "registry", test: "TestAWriteOnOneNodeIsReadOnEachInTheNextInstant",
+	},
+	{
+		name: "wait for silent nodes", file: "registry/lease_tell.go",
+		old: "	l.silent(ctx, n, err)\n	<-ctx.Done()\n", off: "	l.silent(ctx, n, err)\n",
+		pkg: "registry", test: "TestASilentNodeDelaysAWriteByItsLeaseAndIsNeverStale",
+	},
+	{
+		name: "no cache without a row", file: "registry/lease_tell.go",
+		old: "return c == nil || c.Live()", off: "return true",
+		pkg: "registry", test: "TestANodeThatCanNotBeatStopsCachingInTime",
+	},
+	{
 		name: "policy on hits", file: "proxy/download.go",
 		old: "if err := r.may(\"download_image\", m); err != nil {\n\t\treturn err\n\t}", off: "",
 		pkg: "proxy", test: "TestWhoSeesAndMayTouchAnImage",

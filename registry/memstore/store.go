@@ -24,6 +24,7 @@ type Store struct {
 	manifests map[string][][]byte
 	settings  map[string]string
 	hashings  map[string]*hashing // by image
+	nodes     map[string]node
 }
 
 var _ registry.Registry = (*Store)(nil)
@@ -50,6 +51,7 @@ func New(uploadLease time.Duration) *Store {
 		manifests: map[string][][]byte{},
 		settings:  map[string]string{},
 		hashings:  map[string]*hashing{},
+		nodes:     map[string]node{},
 	}
 }
 

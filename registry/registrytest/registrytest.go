@@ -37,6 +37,7 @@ func Run(t *testing.T, open Open) {
 		{"lapsed uploads", short, lapseTests},
 		{"manifests", long, manifestTests},
 		{"hashings", long, hashingTests},
+		{"nodes", long, nodeTests},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			r := open(t, group.lease)

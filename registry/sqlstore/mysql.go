@@ -54,7 +54,7 @@ func (mysqlDialect) open(a address, patient bool) (*sql.DB, error) {
 	if err != nil {
 		return nil, errURL
 	}
-	return sql.OpenDB(c), nil
+	return sql.OpenDB(causal{c}), nil
 }
 
 func (mysqlDialect) write() *sql.TxOptions {
