@@ -2,6 +2,7 @@ package testenv
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -27,13 +28,15 @@ type CephCluster struct {
 	mon, osd *process
 }
 
+var cephPrograms = []string{"ceph-mon", "ceph-osd", "ceph", "rados", "rbd", "monmaptool", "ceph-authtool"}
+
 var startCeph = sync.OnceValues(newCeph)
 
 // Ceph returns the process's one cluster. Its servers outlive the tests, so that
 // Main has to be told goleak.IgnoreAnyFunction("glimpse/cmd/testenv.launch.func1").
 func Ceph(t testing.TB) *CephCluster {
 	t.Helper()
-	Need(t, "ceph-mon", "ceph-osd", "ceph", "rados", "rbd", "monmaptool", "ceph-authtool")
+	Need(t, cephPrograms...)
 	c, err := startCeph()
 	if err != nil {
 		t.Fatal(err)
@@ -203,6 +206,25 @@ func (c *CephCluster) Command(args ...string) (string, error) {
 func (c *CephCluster) RBD(t testing.TB, args ...string) string {
 	t.Helper()
 	return Run(t, nil, "rbd", append([]string{"-c", c.Conf}, args...)...)
+}
+
+// Sent is how many bytes of objects the OSD has given its clients, by its own
+// count.
+func (c *CephCluster) Sent(t testing.TB) int64 {
+	t.Helper()
+	out, err := c.run(time.Minute, "ceph", "--admin-daemon", fmt.Sprintf("%s/run/osd.0.%d.asok", c.dir, c.osd.cmd.Process.Pid), "perf", "dump", "osd", "op_out_bytes")
+	var counters struct {
+		OSD struct {
+			Out int64 `json:"op_out_bytes"`
+		} `json:"osd"`
+	}
+	if err == nil {
+		err = json.Unmarshal([]byte(out), &counters)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return counters.OSD.Out
 }
 
 // PauseOSD stops the OSD as a machine that hangs would: its connections stay, and
