@@ -36,9 +36,15 @@ func seconds(d time.Duration) string {
 	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
 }
 
+// The threads of librbd, by what a connection is for; see doc.go.
+const (
+	forAll       = "1"
+	forUnprotect = "4"
+)
+
 // configure makes a connection that is not yet made: it reads the configuration
 // and no more.
-func configure(c Config) (conn *rados.Conn, err error) {
+func configure(c Config, threads string) (conn *rados.Conn, err error) {
 	if c.User == "" {
 		conn, err = rados.NewConn()
 	} else {
@@ -62,9 +68,7 @@ func configure(c Config) (conn *rados.Conn, err error) {
 		// What librbd would keep unwritten could fail after it was acknowledged, and
 		// the bytes are cached in another place.
 		{"rbd_cache", "false"},
-		// librbd touches an image once more after it has told the caller that it is
-		// open; see doc.go.
-		{"librados_thread_count", "1"},
+		{"librados_thread_count", threads},
 	} {
 		if err := conn.SetConfigOption(o[0], o[1]); err != nil {
 			return nil, fmt.Errorf("rbd: %s: %w", o[0], err)
@@ -121,24 +125,33 @@ func (s *Store) connect() error {
 		c.release()
 		return nil
 	}
-	conn, err := configure(s.cfg)
+	c, err := dial(s.cfg, forAll)
 	if err != nil {
 		return err
 	}
-	if err := conn.Connect(); err != nil {
-		return fmt.Errorf("rbd: %w: connect: %w", backends.ErrUnavailable, err)
-	}
-	fsid, err := conn.GetFSID()
-	if err != nil {
-		conn.Shutdown()
-		return fmt.Errorf("rbd: %w: fsid: %w", backends.ErrUnavailable, err)
-	}
-	c := &cluster{conn: conn, fsid: fsid}
-	c.refs.Add(1)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.cluster = c
 	return nil
+}
+
+// dial makes a connection, with one reference.
+func dial(cfg Config, threads string) (*cluster, error) {
+	conn, err := configure(cfg, threads)
+	if err != nil {
+		return nil, err
+	}
+	if err := conn.Connect(); err != nil {
+		return nil, fmt.Errorf("rbd: %w: connect: %w", backends.ErrUnavailable, err)
+	}
+	fsid, err := conn.GetFSID()
+	if err != nil {
+		conn.Shutdown()
+		return nil, fmt.Errorf("rbd: %w: fsid: %w", backends.ErrUnavailable, err)
+	}
+	c := &cluster{conn: conn, fsid: fsid}
+	c.refs.Add(1)
+	return c, nil
 }
 
 // noteFailure drops a connection that the cluster has shut out, so that the next

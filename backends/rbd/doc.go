@@ -12,6 +12,12 @@
 // the caller is told last. The messenger's threads, which move the bytes and sum
 // them up, are not counted in that.
 //
+// One call can't live with that: in the midst of unprotecting a snapshot librbd
+// waits for the newest map of the cluster, in the thread that has to hand the map
+// over, and for ever (rbd_snap_unprotect, found with gdb). It is made on a
+// connection of its own that has more threads. There the image is closed several
+// answers of the cluster after it was opened, long after the lock was taken.
+//
 // What holds: an upload is an image of another name, which begins with
 // glimpse-upload-, until its bytes, its size and its snapshot are there; then it
 // is renamed, which never replaces an image. So nothing half done is ever seen

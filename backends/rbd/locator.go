@@ -53,7 +53,7 @@ func parse(at backends.Locator) (place, error) {
 // the same name only where the conf says which cluster it is of.
 func (c Config) Owns() func(backends.Locator) bool {
 	fsid := ""
-	if conn, err := configure(c); err == nil {
+	if conn, err := configure(c, forAll); err == nil {
 		if text, err := conn.GetConfigOption("fsid"); err == nil && strings.Trim(text, "0-") != "" {
 			fsid = text
 		}

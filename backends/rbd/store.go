@@ -38,7 +38,7 @@ func Open(c Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rbd: %w", err)
 	}
-	if _, err := configure(c); err != nil {
+	if _, err := configure(c, forAll); err != nil {
 		return nil, err
 	}
 	return &Store{cfg: c, connecting: make(chan struct{}, 1), closing: make(chan struct{}), writers: map[string]*writer{}}, nil
@@ -183,18 +183,50 @@ func (h *handle) remove(p place) error {
 }
 
 func (h *handle) removeSnapshot(p place) error {
+	if err := h.unprotect(p); err != nil {
+		return err
+	}
 	if err := h.open(p.image, "", true); err != nil {
 		return err
 	}
-	sn := h.img.GetSnapshot(p.snap)
-	err := sn.Unprotect()
-	if code(err) == syscall.EINVAL { // it is not protected
-		err = nil
-	}
-	if err == nil {
-		err = sn.Remove()
-	}
+	err := h.img.GetSnapshot(p.snap).Remove()
 	if cerr := h.closeImage(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+// unprotect takes the protection off a snapshot that has one. librbd waits for the
+// map of the cluster in the midst of it, on the thread that has to bring the map,
+// so this goes over a connection of its own that has more; see doc.go.
+func (h *handle) unprotect(p place) error {
+	if err := h.open(p.image, "", false); err != nil {
+		return err
+	}
+	protected, err := h.img.GetSnapshot(p.snap).IsProtected()
+	if cerr := h.closeImage(); err == nil {
+		err = cerr
+	}
+	if err != nil || !protected {
+		return err
+	}
+	pool, err := h.pool.GetPoolName()
+	if err != nil {
+		return err
+	}
+	c, err := dial(h.s.cfg, forUnprotect)
+	if err != nil {
+		return err
+	}
+	defer c.release()
+	own, err := h.s.pool(c, pool)
+	if err != nil {
+		return err
+	}
+	if err = own.open(p.image, "", true); err == nil {
+		err = own.img.GetSnapshot(p.snap).Unprotect()
+	}
+	if cerr := own.close(); err == nil {
 		err = cerr
 	}
 	return err
