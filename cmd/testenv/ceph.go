@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -26,6 +27,7 @@ type CephCluster struct {
 
 	dir      string
 	mon, osd *process
+	pools    []string // further ones
 }
 
 var cephPrograms = []string{"ceph-mon", "ceph-osd", "ceph", "rados", "rbd", "monmaptool", "ceph-authtool"}
@@ -189,12 +191,16 @@ func (c *CephCluster) makePool(name string) error {
 	return nil
 }
 
-// NewPool makes another pool, which stays until the cluster ends.
+// NewPool makes another pool, once. It stays until the cluster ends.
 func (c *CephCluster) NewPool(t testing.TB, name string) {
 	t.Helper()
+	if slices.Contains(c.pools, name) {
+		return
+	}
 	if err := c.makePool(name); err != nil {
 		t.Fatal(err)
 	}
+	c.pools = append(c.pools, name)
 }
 
 // Command runs the ceph tool.

@@ -229,15 +229,14 @@ func TestADirectSnapshot(t *testing.T) {
 		return n
 	}
 
-	remote := user.create("remote", "raw")
-	post(remote, g.URL, "")
-	<-g.asked
-
 	plain, url := snapshot()
 	user.expect(403, "POST", "/v2/images/"+plain+"/locations", fmt.Sprintf(`{"url": %q}`, url), "Content-Type", "application/json")
 	patched, patchedURL := snapshot()
 	proved, provedURL := snapshot()
 	wrong, wrongURL := snapshot()
+	remote := user.create("remote", "raw")
+	post(remote, g.URL, "")
+	<-g.asked
 	spent()
 	post(plain, url, "")
 	user.expect(200, "PATCH", "/v2/images/"+patched, fmt.Sprintf(`[{"op": "add", "path": "/locations/-", "value": {"url": %q, "metadata": {}}}]`, patchedURL), "Content-Type", v21)
@@ -326,12 +325,6 @@ func TestAnOSDThatHangs(t *testing.T) {
 			t.Errorf("%s took %v", what, d)
 		}
 	}
-	began := time.Now()
-	got, err := io.Copy(io.Discard, resp.Body)
-	if err == nil {
-		t.Errorf("a download ended well after %d bytes of %d", got, stat(t, far))
-	}
-	took("a download under way", began)
 	for _, c := range [][]string{
 		{"GET", "/v2/images/" + cold + "/file", ""},
 		{"PUT", "/v2/images/" + fresh + "/file", "x"},
@@ -344,6 +337,12 @@ func TestAnOSDThatHangs(t *testing.T) {
 			t.Errorf("the answer tells %s", text)
 		}
 	}
+	began := time.Now()
+	got, err := io.Copy(io.Discard, resp.Body)
+	if err == nil {
+		t.Errorf("a download ended well after %d bytes of %d", got, stat(t, far))
+	}
+	took("a download under way", began)
 	user.expect(200, "GET", "/v2/images", "")
 	user.same(local, file)
 	if m := user.show(fresh); m["status"] != "queued" {
@@ -351,9 +350,10 @@ func TestAnOSDThatHangs(t *testing.T) {
 	}
 
 	h.c.ResumeOSD()
-	until(t, "it is read again", func() bool { code, _ := user.text("GET", "/v2/images/"+cold+"/file", ""); return code == 200 })
-	user.same(cold, file)
-	user.same(large, far)
+	for id, file := range map[string]string{cold: file, large: far} {
+		until(t, "it is read again", func() bool { code, _ := user.text("GET", "/v2/images/"+id+"/file", ""); return code == 200 })
+		user.same(id, file)
+	}
 	user.upload(fresh, file)
 	for _, id := range []string{cold, large, fresh} {
 		user.expect(204, "DELETE", "/v2/images/"+id, "")
