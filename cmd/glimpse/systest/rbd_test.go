@@ -268,6 +268,9 @@ func TestADirectSnapshot(t *testing.T) {
 		})
 	}
 	until(t, "it is queued again", func() bool { return user.show(wrong)["status"] == "queued" })
+	if m := user.show(patched); m["os_hash_value"] != nil || m["checksum"] != nil {
+		t.Errorf("hashed without need: %v", m)
+	}
 	if n := spent(); n < 3*size || n > 3*(size+little) {
 		t.Errorf("%d bytes left the cluster for three hashes of %d", n, size)
 	}

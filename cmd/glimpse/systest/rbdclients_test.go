@@ -95,6 +95,7 @@ type host struct {
 }
 
 func newHost(t *testing.T) host {
+	testenv.CephBinary(t) // or the test is skipped
 	c := testenv.Ceph(t)
 	for _, pool := range []string{"vms", "volumes"} {
 		c.NewPool(t, pool)
