@@ -2,11 +2,13 @@ package testenv
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -25,7 +27,10 @@ type CephCluster struct {
 
 	dir      string
 	mon, osd *process
+	pools    []string // further ones
 }
+
+var cephPrograms = []string{"ceph-mon", "ceph-osd", "ceph", "rados", "rbd", "monmaptool", "ceph-authtool"}
 
 var startCeph = sync.OnceValues(newCeph)
 
@@ -33,7 +38,7 @@ var startCeph = sync.OnceValues(newCeph)
 // Main has to be told goleak.IgnoreAnyFunction("glimpse/cmd/testenv.launch.func1").
 func Ceph(t testing.TB) *CephCluster {
 	t.Helper()
-	Need(t, "ceph-mon", "ceph-osd", "ceph", "rados", "rbd", "monmaptool", "ceph-authtool")
+	Need(t, cephPrograms...)
 	c, err := startCeph()
 	if err != nil {
 		t.Fatal(err)
@@ -186,12 +191,16 @@ func (c *CephCluster) makePool(name string) error {
 	return nil
 }
 
-// NewPool makes another pool, which stays until the cluster ends.
+// NewPool makes another pool, once. It stays until the cluster ends.
 func (c *CephCluster) NewPool(t testing.TB, name string) {
 	t.Helper()
+	if slices.Contains(c.pools, name) {
+		return
+	}
 	if err := c.makePool(name); err != nil {
 		t.Fatal(err)
 	}
+	c.pools = append(c.pools, name)
 }
 
 // Command runs the ceph tool.
@@ -203,6 +212,25 @@ func (c *CephCluster) Command(args ...string) (string, error) {
 func (c *CephCluster) RBD(t testing.TB, args ...string) string {
 	t.Helper()
 	return Run(t, nil, "rbd", append([]string{"-c", c.Conf}, args...)...)
+}
+
+// Sent is how many bytes of objects the OSD has given its clients, by its own
+// count.
+func (c *CephCluster) Sent(t testing.TB) int64 {
+	t.Helper()
+	out, err := c.run(time.Minute, "ceph", "--admin-daemon", fmt.Sprintf("%s/run/osd.0.%d.asok", c.dir, c.osd.cmd.Process.Pid), "perf", "dump", "osd", "op_out_bytes")
+	var counters struct {
+		OSD struct {
+			Out int64 `json:"op_out_bytes"`
+		} `json:"osd"`
+	}
+	if err == nil {
+		err = json.Unmarshal([]byte(out), &counters)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return counters.OSD.Out
 }
 
 // PauseOSD stops the OSD as a machine that hangs would: its connections stay, and

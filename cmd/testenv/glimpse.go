@@ -13,20 +13,23 @@ import (
 )
 
 // buildGlimpse builds the node once for the process.
-var buildGlimpse = sync.OnceValues(func() (string, error) {
+var buildGlimpse = sync.OnceValues(func() (string, error) { return build("CGO_ENABLED=0") })
+
+// build builds a node in a folder of its own.
+func build(env string, args ...string) (string, error) {
 	dir, err := os.MkdirTemp("", "glimpse-bin-")
 	if err != nil {
 		return "", err
 	}
 	AtExit(func() { _ = os.RemoveAll(dir) })
 	bin := filepath.Join(dir, "glimpse")
-	cmd := exec.Command("go", "build", "-trimpath", "-o", bin, "glimpse/cmd/glimpse")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd := exec.Command("go", append(append([]string{"build", "-trimpath"}, args...), "-o", bin, "glimpse/cmd/glimpse")...)
+	cmd.Env = append(os.Environ(), env)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w: %s", err, out)
 	}
 	return bin, nil
-})
+}
 
 // Binary returns the built node.
 func Binary(t testing.TB) string {
@@ -41,6 +44,7 @@ func Binary(t testing.TB) string {
 // Node is a running Glimpse with a data folder of its own.
 type Node struct {
 	t        testing.TB
+	bin      string
 	Dir      string // data_dir
 	API, Ops string // host:port
 	sets     []string
@@ -52,7 +56,12 @@ type Node struct {
 // if it did not end well.
 func Glimpse(t testing.TB, sets ...string) *Node {
 	t.Helper()
-	n := &Node{t: t, Dir: t.TempDir(), sets: sets}
+	return node(t, Binary(t), sets)
+}
+
+func node(t testing.TB, bin string, sets []string) *Node {
+	t.Helper()
+	n := &Node{t: t, bin: bin, Dir: t.TempDir(), sets: sets}
 	n.API, n.Ops = address(t), address(t)
 	n.Start()
 	t.Cleanup(func() {
@@ -87,7 +96,7 @@ func (n *Node) Start(sets ...string) {
 	n.t.Helper()
 	n.sets = append(n.sets, sets...)
 	var err error
-	n.p, err = launch(n.Dir+".log", nil, Binary(n.t), append([]string{"serve"}, n.Args()...)...)
+	n.p, err = launch(n.Dir+".log", nil, n.bin, append([]string{"serve"}, n.Args()...)...)
 	if err == nil {
 		err = n.p.answers("http://"+n.Ops+"/readyz", 20*time.Second)
 	}

@@ -18,15 +18,19 @@ import (
 // and fails it under CI=true, where nothing may be left out.
 func Need(t testing.TB, bins ...string) {
 	t.Helper()
-	var missing []string
+	if missing := lacks(bins...); len(missing) > 0 {
+		without(t, "not installed: "+strings.Join(missing, ", "))
+	}
+}
+
+// lacks returns those of the programs that are not installed.
+func lacks(bins ...string) (missing []string) {
 	for _, bin := range bins {
 		if _, err := find(bin); err != nil {
 			missing = append(missing, bin)
 		}
 	}
-	if len(missing) > 0 {
-		without(t, "not installed: "+strings.Join(missing, ", "))
-	}
+	return missing
 }
 
 // NeedFile is Need for a file that a package brings.

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +36,7 @@ type api struct {
 	t     *testing.T
 	base  string
 	token string
+	as    []string // headers of every request
 }
 
 func on(t *testing.T, addr string) api { return api{t: t, base: "http://" + addr} }
@@ -44,15 +46,21 @@ func (a api) do(method, path string, body io.Reader, headers ...string) *http.Re
 	a.t.Helper()
 	r, err := http.NewRequestWithContext(a.t.Context(), method, a.base+path, body)
 	must(a.t, err)
+	a.sign(r, headers...)
+	resp, err := http.DefaultClient.Do(r)
+	must(a.t, err)
+	return resp
+}
+
+// sign sets the headers of a request, and those of every request.
+func (a api) sign(r *http.Request, headers ...string) {
+	headers = append(slices.Clone(a.as), headers...)
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
 	if a.token != "" {
 		r.Header.Set("X-Auth-Token", a.token)
 	}
-	resp, err := http.DefaultClient.Do(r)
-	must(a.t, err)
-	return resp
 }
 
 // text is do with the body read.
@@ -100,8 +108,7 @@ func (a api) upload(id, file string) {
 	r, err := http.NewRequestWithContext(a.t.Context(), "PUT", a.base+"/v2/images/"+id+"/file", f)
 	must(a.t, err)
 	r.ContentLength = st.Size()
-	r.Header.Set("Content-Type", "application/octet-stream")
-	r.Header.Set("X-Auth-Token", a.token)
+	a.sign(r, "Content-Type", "application/octet-stream")
 	resp, err := http.DefaultClient.Do(r)
 	must(a.t, err)
 	defer resp.Body.Close()

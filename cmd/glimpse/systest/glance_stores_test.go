@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -72,7 +73,11 @@ func newPair(t *testing.T) *pair {
 			sets = append(sets, "stores."+s.id+"."+key)
 		}
 	}
-	p.n = testenv.Glimpse(t, sets...) // makes the tables
+	start := testenv.Glimpse
+	if slices.ContainsFunc(p.stores, func(s origin) bool { return s.kind == "rbd" }) {
+		start = testenv.CephGlimpse
+	}
+	p.n = start(t, sets...) // makes the tables
 	p.ours = on(t, p.n.API)
 	p.startGlance("")
 	return p
@@ -104,7 +109,7 @@ func (p pair) exchange(s origin, announced ...bool) {
 		p.alike(s, first, second)
 		for _, id := range []string{first, second} {
 			whole := s.pieces == nil || s.kind == "s3" && id == first && !size // Glance sends to S3 in one piece what isn't announced
-			if !whole && s.pieces(p.t, p.key(id)) < 2 {
+			if !whole && s.pieces(p.t, p.key(s, id)) < 2 {
 				p.t.Errorf("%s is in one piece", id)
 			}
 			p.middle(id)
@@ -136,10 +141,10 @@ func (p pair) alike(s origin, first, second string) {
 		p.t.Errorf("Glance shows %v, we %v", a, b)
 	}
 	theirs, ours := p.location(first), p.location(second)
-	if key := p.key(second); key != second && (!s.token || !strings.HasPrefix(key, second+"-")) {
+	if key := p.key(s, second); key != second && (!s.token || !strings.HasPrefix(key, second+"-")) {
 		p.t.Errorf("the key of %s is %s", second, key)
 	}
-	url := strings.TrimSuffix(ours["url"].(string), p.key(second)) + first
+	url := strings.TrimSuffix(ours["url"].(string), p.key(s, second)+s.tail) + first + s.tail
 	if theirs["url"] != url || !reflect.DeepEqual(theirs["metadata"], ours["metadata"]) {
 		p.t.Errorf("Glance writes %v, we %v", theirs, ours)
 	}
@@ -161,6 +166,9 @@ func (p pair) oldForms(s origin) {
 	var all []string
 	for _, f := range s.old {
 		url := strings.Replace(now, f.from, f.to, 1)
+		if f.short {
+			url = strings.TrimSuffix(url, s.tail)
+		}
 		labelled, bare := p.byHand(url, `{"store": "`+s.id+`"}`), p.byHand(url, "{}")
 		if !f.unread {
 			p.theirs.same(labelled, p.file)
@@ -177,6 +185,9 @@ func (p pair) oldForms(s origin) {
 			}
 		}
 		all = append(all, bare, labelled)
+	}
+	if s.age != nil {
+		s.age(p.t, p.key(s, source))
 	}
 	for i, id := range all {
 		p.remove(p.ours, id)
@@ -233,9 +244,9 @@ func (p pair) location(id string) map[string]any {
 }
 
 // key is the name of an image's object.
-func (p pair) key(id string) string {
+func (p pair) key(s origin, id string) string {
 	p.t.Helper()
-	url := p.location(id)["url"].(string)
+	url := strings.TrimSuffix(p.location(id)["url"].(string), s.tail)
 	return url[strings.LastIndex(url, "/")+1:]
 }
 

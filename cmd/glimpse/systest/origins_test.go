@@ -2,6 +2,7 @@ package systest
 
 import (
 	"crypto/tls"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"net/http/httptest"
@@ -24,7 +25,9 @@ type origin struct {
 	in       func(*testing.T) []string          // the names of what lies in it
 	pieces   func(t *testing.T, key string) int // what an image of several megabytes is cut into; nil: it is not
 	token    bool                               // our keys have a random end
+	tail     string                             // of a location, behind the key
 	old      []form
+	age      func(t *testing.T, key string) // makes of an object what it was when locations had their oldest form; nil: nothing
 }
 
 // form is another way to write the beginning of a location, which older or newer
@@ -32,6 +35,7 @@ type origin struct {
 type form struct {
 	from, to string // of what Glance writes now
 	unread   bool   // by this Glance
+	short    bool   // without the origin's tail
 }
 
 // origins is the table of stores. Both sides cut images of more than 5 MiB.
@@ -80,10 +84,39 @@ func origins(t *testing.T, folder string) []origin {
 			old: []form{{from: "swift+config://site", to: "swift+http://test:tester:testing@" + strings.TrimPrefix(swift.AuthURL, "http://")}, {}},
 		},
 	}
+	if testenv.HasCeph(t) {
+		all = append(all, pool(t))
+	}
 	if os.Getenv("GLIMPSE_LONG") != "" {
 		all = append(all, gateway(t)...)
 	}
 	return all
+}
+
+// pool is one of a Ceph cluster.
+func pool(t *testing.T) origin {
+	c := testenv.Ceph(t)
+	const name = "beside"
+	c.NewPool(t, name)
+	return origin{
+		id: "ceph", kind: "rbd",
+		glance:  []string{"rbd_store_ceph_conf=" + c.Conf, "rbd_store_pool=" + name, "rbd_store_user=admin", "rbd_store_chunk_size=4"},
+		glimpse: []string{"conf=" + c.Conf, "pool=" + name, "user=admin", "chunk_size=4MiB"},
+		in:      func(t *testing.T) []string { return strings.Fields(c.RBD(t, "ls", name)) },
+		pieces: func(t *testing.T, key string) int {
+			t.Helper()
+			var info struct{ Objects int }
+			must(t, json.Unmarshal([]byte(c.RBD(t, "info", "--format", "json", name+"/"+key)), &info))
+			return info.Objects
+		},
+		tail: "/snap",
+		old:  []form{{from: "rbd://" + c.FSID + "/" + name + "/", to: "rbd://", short: true}, {}},
+		age: func(t *testing.T, key string) {
+			t.Helper()
+			c.RBD(t, "snap", "unprotect", name+"/"+key+"@snap")
+			c.RBD(t, "snap", "rm", "--no-progress", name+"/"+key+"@snap")
+		},
+	}
 }
 
 // gateway is Ceph's, by both of its protocols.
