@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -24,6 +26,9 @@ type origin struct {
 	// tool is the command that a user would download with, and peer what it is called.
 	tool func(place string) []string
 	peer string
+	// shared says that all streams of a node go over one connection, so that none
+	// has a limit of its own.
+	shared bool
 }
 
 // origins is the table of the store types that are measured.
@@ -34,11 +39,13 @@ var origins = []struct {
 	{"http", webOrigin},
 	{"s3", s3Origin},
 	{"swift", swiftOrigin},
+	{"rbd", rbdOrigin},
 }
 
 // server puts the throttle before a server that is reached over TCP at addr.
 func (l *lab) server(addr string) func(total, each int64) string {
-	return func(total, each int64) string { return l.throttle(addr, total, each).addr }
+	dial := func(ctx context.Context) (net.Conn, error) { return (&net.Dialer{}).DialContext(ctx, "tcp", addr) }
+	return func(total, each int64) string { return l.throttle("127.0.0.1:0", dial, total, each).addr }
 }
 
 // uploaded has a node upload the image to a store "origin" and returns its

@@ -72,6 +72,10 @@ func medians(all []measurement) (wall, cpu float64) {
 // by one stream and by several.
 func streams(l *lab) error {
 	return l.eachOrigin(func(kind string, o origin) error {
+		if o.shared {
+			l.say(kind + ": its streams share a connection to each server, so there is nothing to gain by several")
+			return nil
+		}
 		at := o.behind(0, streamRate)
 		one, id, err := l.before(kind, o, at, "cache.fill_streams=1")
 		if err != nil {

@@ -13,11 +13,12 @@ import (
 // it may, so that a node and another client have the same origin to read from.
 type throttle struct {
 	addr  string // host:port
-	to    string
+	dial  func(context.Context) (net.Conn, error)
 	total *rate.Limiter // over all connections; nil: no limit
 	each  rate.Limit    // of one connection; 0: no limit
 	ln    net.Listener
 	ctx   context.Context
+	end   context.CancelFunc
 	wg    sync.WaitGroup
 }
 
@@ -25,25 +26,27 @@ type throttle struct {
 // has to make up for.
 const burst = 2 << 20
 
-// throttle starts one before a server; total and each are bytes a second, 0 for no
-// limit. It ends with the row.
-func (l *lab) throttle(to string, total, each int64) *throttle {
-	ln, err := (&net.ListenConfig{}).Listen(l.ctx, "tcp", "127.0.0.1:0")
+// throttle starts one at an address before a server that dial reaches; total and
+// each are bytes a second, 0 for no limit. It ends with the row.
+func (l *lab) throttle(at string, dial func(context.Context) (net.Conn, error), total, each int64) *throttle {
+	ln, err := (&net.ListenConfig{}).Listen(l.ctx, "tcp", at)
 	if err != nil {
 		l.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(l.ctx)
-	t := &throttle{addr: ln.Addr().String(), to: to, each: rate.Limit(each), ln: ln, ctx: ctx}
+	t := &throttle{addr: ln.Addr().String(), dial: dial, each: rate.Limit(each), ln: ln}
+	t.ctx, t.end = context.WithCancel(l.ctx)
 	if total > 0 {
 		t.total = rate.NewLimiter(rate.Limit(total), burst)
 	}
 	t.wg.Go(t.accept)
-	l.Cleanup(func() {
-		cancel()
-		ln.Close()
-		t.wg.Wait()
-	})
+	l.Cleanup(t.stop)
 	return t
+}
+
+func (t *throttle) stop() {
+	t.end()
+	t.ln.Close()
+	t.wg.Wait()
 }
 
 func (t *throttle) accept() {
@@ -59,7 +62,7 @@ func (t *throttle) accept() {
 // serve passes one connection on, until either end closes it.
 func (t *throttle) serve(client net.Conn) {
 	defer client.Close()
-	server, err := (&net.Dialer{}).DialContext(t.ctx, "tcp", t.to)
+	server, err := t.dial(t.ctx)
 	if err != nil {
 		return
 	}

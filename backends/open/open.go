@@ -41,6 +41,10 @@ type Common struct {
 	Retries     *int          `yaml:"retries"`
 	RateLimit   Size          `yaml:"rate_limit"`
 	MaxStreams  int64         `yaml:"max_streams"`
+
+	// Chunk is what uploads are gathered in: the parts that they are sent in are a
+	// whole number of them. 0: parts have the size that is asked for.
+	Chunk int64 `yaml:"-"`
 }
 
 // retries is how often a call that found the store away is tried again.
@@ -49,6 +53,20 @@ func (c Common) retries() int {
 		return 3
 	}
 	return *c.Retries
+}
+
+// part is the size of parts where size is asked for: a whole number of chunks, and
+// no more bytes than asked for unless the server takes no part below least.
+func (c Common) part(size Size, least int64) int64 {
+	n := int64(size)
+	if c.Chunk == 0 || n%c.Chunk == 0 {
+		return n
+	}
+	n -= n % c.Chunk
+	for n < least {
+		n += c.Chunk
+	}
+	return n
 }
 
 // Driver is the rest: the keys that only stores of its type have, by their yaml

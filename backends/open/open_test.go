@@ -76,6 +76,17 @@ func TestKeysOfS3(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
+	// A node's uploads are gathered in chunks of 4 MiB, and S3 takes no part below 5 MiB.
+	for asked, want := range map[Size]int64{5 << 20: 8 << 20, 8 << 20: 8 << 20, 50_000_000: 11 * 4 << 20, 1 << 30: 1 << 30} {
+		c.Chunk, k.PartSize = 4<<20, asked
+		s, err := Open(t.Context(), "obj", c)
+		if err != nil || s.Caps().PartSize != want {
+			t.Fatalf("%d: parts of %d bytes, want %d, %v", asked, s.Caps().PartSize, want, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
 	for name, bad := range map[string]map[string]any{
 		"endpoint":           {"endpoint": "s3.example.org"},
 		"bucket":             {"bucket": "a/b"},

@@ -45,7 +45,7 @@ func (c *S3) Open(_ context.Context, _ string, common Common) (backends.Store, e
 func (c *S3) config(common Common) s3.Config {
 	return s3.Config{
 		Endpoint: c.Endpoint, Bucket: c.Bucket, AccessKey: c.AccessKey, SecretKey: c.SecretKey, Region: c.Region,
-		URLFormat: c.URLFormat, ConditionalWrites: c.ConditionalWrites, PartSize: int64(c.PartSize), CAFile: c.CACert,
+		URLFormat: c.URLFormat, ConditionalWrites: c.ConditionalWrites, PartSize: common.part(c.PartSize, s3.MinPart), CAFile: c.CACert,
 		CreateBucket: c.CreateBucket, Timeout: common.Timeout, Retries: common.retries(),
 	}
 }

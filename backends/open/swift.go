@@ -111,7 +111,7 @@ func (s *Swift) Open(_ context.Context, _ string, c Common) (backends.Store, err
 		Accounts: accounts, Reference: s.Reference, HideCredentials: s.ConfigFile != "", OtherAuthURLs: s.OtherAuthURLs,
 		Container: s.Container, Seed: s.Seed, CreateContainer: s.CreateContainer, AdminTenants: s.AdminTenants,
 		Region: s.Region, Endpoint: s.Endpoint, EndpointType: strings.TrimSuffix(s.EndpointType, "URL"), CAFile: s.CACert, Insecure: s.AuthInsecure,
-		PartSize: int64(s.LargeObjectChunkSize), Small: int64(s.LargeObjectSize), NoReplace: s.ConditionalPut,
+		PartSize: c.part(Size(s.LargeObjectChunkSize), 1), Small: int64(s.LargeObjectSize), NoReplace: s.ConditionalPut,
 		ExpireSoon: time.Duration(s.ExpireSoonInterval) * time.Second, Timeout: c.Timeout, Tries: tries,
 	}
 	if s.MultiTenant {

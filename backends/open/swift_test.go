@@ -29,6 +29,21 @@ func TestKeysOfSwift(t *testing.T) {
 	if p := c.Driver.Properties(); p["container"] != "glance" || p["large_object_size"] != int64(2<<20) || len(p) != 3 {
 		t.Errorf("%v", p)
 	}
+	// A node's uploads are gathered in chunks of 4 MiB.
+	for asked, want := range map[any]int64{200: 48 * 4 << 20, "64MiB": 64 << 20, "70MB": 16 * 4 << 20, 1: 4 << 20} {
+		c, err := Decode("obj", keys(map[string]any{"large_object_chunk_size": asked}), Dirs{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Chunk = 4 << 20
+		s, err := Open(t.Context(), "obj", c)
+		if err != nil || s.Caps().PartSize != want {
+			t.Fatalf("%v: parts of %d bytes, want %d, %v", asked, s.Caps().PartSize, want, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
 	for want, more := range map[string]map[string]any{
 		"create_container_on_put: true": {"multi_tenant": true},
 		"auth_version: 3":               {"multi_tenant": true, "create_container_on_put": true, "auth_version": 1},

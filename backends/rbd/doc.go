@@ -20,7 +20,11 @@
 // under a key, what is half done is known by its name alone, and no image that
 // another made is taken for it. A read gives bytes of one snapshot: librbd reads
 // zeros where an image is being removed, so the snapshot is looked for once more
-// before the last bytes of a read are given out.
+// before the last bytes of a read are given out. It is looked for in the image's
+// header (the omap of rbd_header.<id>, which every version of Ceph keeps), as one
+// request: to open the image anew would be a dozen. For the same reason an image
+// stays open for some seconds after a read, and what is open to be read hinders
+// nobody from removing the image.
 //
 // A location of the old form, rbd://image, names no snapshot and is read as the
 // image is now. It is pinned by the time of its last change, which Ceph keeps to

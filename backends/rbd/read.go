@@ -5,7 +5,6 @@ package rbd
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"sync"
 
@@ -20,7 +19,7 @@ var pieces = sync.Pool{New: func() any { return new([pieceSize]byte) }}
 
 // Open opens the image read-only, which no one who removes it notices.
 func (s *Store) Open(ctx context.Context, at backends.Locator, validator string, off, n int64) (io.ReadCloser, error) {
-	src, err := blocking(ctx, s, func() (*source, error) { return s.source(ctx, at, validator) }, func(src *source) { _ = src.h.close() })
+	src, err := blocking(ctx, s, func() (*source, error) { return s.source(ctx, at, validator) }, (*source).giveBack)
 	if err != nil {
 		return nil, err
 	}
@@ -30,39 +29,14 @@ func (s *Store) Open(ctx context.Context, at backends.Locator, validator string,
 	}
 	r := &reader{ctx: ctx, pieces: make(chan piece), check: make(chan struct{}), verdict: make(chan error, 1), stop: make(chan struct{})}
 	if err := s.begin(); err != nil {
-		return nil, errors.Join(err, src.h.close())
+		src.giveBack()
+		return nil, err
 	}
 	go func() {
 		defer s.calls.Done()
 		src.read(r, off, end)
 	}()
 	return r, nil
-}
-
-// source is an image open at its snapshot.
-type source struct {
-	h *handle
-	p place
-	v version
-}
-
-func (s *Store) source(ctx context.Context, at backends.Locator, validator string) (*source, error) {
-	h, p, err := s.reach(ctx, at)
-	if err != nil {
-		return nil, err
-	}
-	src := &source{h: h, p: p}
-	if err = h.open(p.image, p.snap, false); err == nil {
-		src.v, err = h.version(p)
-	}
-	if err == nil && validator != "" && src.v.String() != validator {
-		err = fmt.Errorf("rbd: %w", backends.ErrChanged)
-	}
-	if err != nil {
-		_ = h.close()
-		return nil, err
-	}
-	return src, nil
 }
 
 // piece is a part of the image, or how the reading ended.
@@ -73,9 +47,10 @@ type piece struct {
 	err  error
 }
 
-// read sends the bytes up to end to r until it wants no more. It owns the image.
+// read sends the bytes up to end to r until it wants no more, and gives the image
+// back.
 func (src *source) read(r *reader, off, end int64) {
-	defer func() { _ = src.h.close() }()
+	defer src.giveBack()
 	defer close(r.pieces)
 	for off < end {
 		p := src.next(off, end)
@@ -122,27 +97,6 @@ func (src *source) next(off, end int64) piece {
 		return piece{err: translate(err)}
 	}
 	return piece{buf: buf, data: buf[:n], last: off+want == end}
-}
-
-// unchanged looks for the snapshot once more: of an image that is being removed
-// librbd reads zeros.
-func (src *source) unchanged() error {
-	again := &handle{s: src.h.s, c: src.h.c, pool: src.h.pool}
-	err := again.open(src.p.image, src.p.snap, false)
-	if errors.Is(translate(err), backends.ErrNotFound) {
-		return fmt.Errorf("rbd: the image was removed: %w", backends.ErrChanged)
-	}
-	if err != nil {
-		return err
-	}
-	v, err := again.version(src.p)
-	if cerr := again.closeImage(); err == nil {
-		err = cerr
-	}
-	if err == nil && v != src.v {
-		err = fmt.Errorf("rbd: %w", backends.ErrChanged)
-	}
-	return err
 }
 
 // reader gives out pieces. It is used by one goroutine.

@@ -20,8 +20,9 @@ type Store struct {
 
 	mu      sync.Mutex
 	closed  bool
-	cluster *cluster           // nil: none is made yet
-	writers map[string]*writer // by the names of their images
+	cluster *cluster                     // nil: none is made yet
+	writers map[string]*writer           // by the names of their images
+	sources map[backends.Locator]*source // images that are open to read, or were just now
 }
 
 var _ interface {
@@ -59,6 +60,7 @@ func (s *Store) Close() error {
 	s.mu.Unlock()
 	close(s.closing)
 	s.calls.Wait()
+	s.endSources()
 	if s.cluster != nil {
 		s.cluster.release()
 		s.cluster = nil

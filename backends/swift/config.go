@@ -71,6 +71,7 @@ type Store struct {
 		sync.Mutex
 		accounts map[Credentials]*account
 		checked  bool // that the server heeds If-None-Match
+		layouts  map[version]*layout
 	}
 }
 
@@ -122,7 +123,7 @@ func Open(c Config) (*Store, error) {
 	}
 	s := &Store{c: c, transport: t}
 	s.client = &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	s.mu.accounts = map[Credentials]*account{}
+	s.mu.accounts, s.mu.layouts = map[Credentials]*account{}, map[version]*layout{}
 	return s, nil
 }
 

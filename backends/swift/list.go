@@ -19,6 +19,8 @@ import (
 type entry struct {
 	Name     string `json:"name"`
 	Modified string `json:"last_modified"`
+	Hash     string `json:"hash"`
+	Bytes    int64  `json:"bytes"`
 }
 
 func (e entry) time() time.Time {

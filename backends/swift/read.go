@@ -92,24 +92,20 @@ func (s *Store) Open(ctx context.Context, at backends.Locator, validator string,
 	if n == 0 {
 		return http.NoBody, same()
 	}
-	c := call{method: http.MethodGet, container: p.container, object: p.object, header: map[string]string{"Accept-Encoding": "identity"}}
-	switch {
-	case n > 0:
-		c.header["Range"] = fmt.Sprintf("bytes=%d-%d", off, off+n-1)
-	case off > 0:
-		c.header["Range"] = fmt.Sprintf("bytes=%d-", off)
+	v := version{p, validator}
+	if l := s.layout(v); l.has(off, n) {
+		r, err := s.openSegments(ctx, v, l, off, n)
+		if !errors.Is(err, backends.ErrChanged) && !errors.Is(err, backends.ErrNotFound) {
+			return r, err
+		}
+		s.forget(v)
 	}
-	read, cancel := context.WithCancelCause(ctx)
-	resp, err := s.send(read, p, c) //nolint:bodyclose // the reader closes it
+	body, h, size, err := s.get(ctx, p, validator, off, n)
 	if err != nil {
-		cancel(nil)
 		return nil, err
 	}
-	body := httpread.Watch(read, cancel, resp.Body, s.c.Timeout, translate)
-	size, err := begin(resp, validator, off, n)
-	if err != nil {
-		body.Close()
-		return nil, s.which(ctx, p, err)
+	if n > 0 {
+		s.learn(ctx, v, h)
 	}
 	if n < 0 && size >= 0 {
 		n = size - off
@@ -122,6 +118,31 @@ func (s *Store) Open(ctx context.Context, at backends.Locator, validator string,
 		same = func() error { return nil }
 	}
 	return httpread.Check("swift", body, n, same), nil
+}
+
+// get begins to read a range, and returns the answer's header and the object's size,
+// -1 where it is unknown.
+func (s *Store) get(ctx context.Context, p place, validator string, off, n int64) (*httpread.Watched, http.Header, int64, error) {
+	c := call{method: http.MethodGet, container: p.container, object: p.object, header: map[string]string{"Accept-Encoding": "identity"}}
+	switch {
+	case n > 0:
+		c.header["Range"] = fmt.Sprintf("bytes=%d-%d", off, off+n-1)
+	case off > 0:
+		c.header["Range"] = fmt.Sprintf("bytes=%d-", off)
+	}
+	read, cancel := context.WithCancelCause(ctx)
+	resp, err := s.send(read, p, c) //nolint:bodyclose // the reader closes it
+	if err != nil {
+		cancel(nil)
+		return nil, nil, 0, err
+	}
+	body := httpread.Watch(read, cancel, resp.Body, s.c.Timeout, translate)
+	size, err := begin(resp, validator, off, n)
+	if err != nil {
+		body.Close()
+		return nil, nil, 0, s.which(ctx, p, err)
+	}
+	return body, resp.Header, size, nil
 }
 
 // same fails where the object is no longer the validator's.

@@ -57,7 +57,7 @@ func (f configFlags) withStores(parent context.Context, fn func(context.Context,
 	if err != nil {
 		return fmt.Errorf("%w (glimpse db sync makes Glimpse's tables)", err)
 	}
-	stores, err := openStores(ctx, n, newMetrics(prometheus.NewRegistry()))
+	stores, err := openStores(ctx, n, cluster.geometry, newMetrics(prometheus.NewRegistry()))
 	if err != nil {
 		return err
 	}

@@ -74,7 +74,7 @@ func build(ctx context.Context, c config.Config, log *slog.Logger) (_ *node, err
 	n.onClose(func(context.Context) error { leases.Close(); return nil })
 	writes := leases.Writes(db) // what is written here is not read from before
 
-	stores, err := openStores(ctx, n, metrics)
+	stores, err := openStores(ctx, n, cluster.geometry, metrics)
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +195,7 @@ func number(ctx context.Context, s registry.Settings, name string, first int64) 
 	return v, nil
 }
 
-func openStores(ctx context.Context, n *node, m *metrics) ([]ops.Store, error) {
+func openStores(ctx context.Context, n *node, g chunk.Geometry, m *metrics) ([]ops.Store, error) {
 	var stores []ops.Store
 	for _, id := range slices.Sorted(maps.Keys(n.config.Stores)) {
 		keys := n.config.Stores[id]
@@ -203,7 +203,7 @@ func openStores(ctx context.Context, n *node, m *metrics) ([]ops.Store, error) {
 		if err != nil {
 			return nil, err
 		}
-		oc.Away = m.observeAway(id, n.log)
+		oc.Away, oc.Chunk = m.observeAway(id, n.log), g.Chunk
 		b, err := open.Open(ctx, id, oc)
 		if err != nil {
 			return nil, err

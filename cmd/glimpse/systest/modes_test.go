@@ -22,6 +22,14 @@ import (
 	"glimpse/cmd/testenv"
 )
 
+// A segment of Glance's 200 MB of 1,024,000 bytes is no whole number of chunks, and
+// a node starts with it as with any other size; no store is asked for that.
+func TestPartsOfAnySizeAreTaken(t *testing.T) {
+	testenv.Glimpse(t, "cache.memory.size=768MiB",
+		"stores.obj.type=swift", "stores.obj.auth_url=http://127.0.0.1:1/v3", "stores.obj.user=service:glance", "stores.obj.key=x", "stores.obj.large_object_chunk_size=200",
+		"stores.s3.type=s3", "stores.s3.endpoint=http://127.0.0.1:1", "stores.s3.bucket=images", "stores.s3.access_key=x", "stores.s3.secret_key=x", "stores.s3.part_size=5MiB")
+}
+
 // Checked once and then sent by the kernel: the same bytes, from disk.
 func TestVerifyOnceSendsFilesByTheKernel(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "in")
