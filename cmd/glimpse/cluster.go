@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"glimpse/cachestore"
 	"glimpse/cachestore/chunk"
@@ -35,37 +38,62 @@ type clusterNode struct {
 	server   *serve.Server
 	listener net.Listener
 	identity *ca.Identity // nil: plain text on loopback
+	heart    *registry.Heart
+	table    registry.Nodes
+	silent   atomic.Int64 // nodes that did not say that they forgot a record
 }
 
-// openCluster joins the cluster; nothing is served before serve is called. A node
-// alone has none: nil.
-func openCluster(ctx context.Context, n *node, id string, g chunk.Geometry, origin chunk.Source, leases *registry.Leases) (*clusterNode, error) {
-	c := n.config
+// newCluster is a node's part before it has joined; nil for a node alone.
+func newCluster(c config.Config, table registry.Nodes) *clusterNode {
 	if !c.Clustered() {
-		return nil, nil
+		return nil
 	}
-	cl := &clusterNode{}
-	var err error
+	return &clusterNode{table: table}
+}
+
+// leases are what keeps the records of all nodes true. A client holds none.
+func (cl *clusterNode) leases(id string, c config.Config, log *slog.Logger) *registry.Cluster {
+	if cl == nil {
+		return nil
+	}
+	return &registry.Cluster{
+		Self: id, Nodes: cl.table, Others: cl, Log: log,
+		Live:     func() bool { return c.Node.Role != "client" && cl.heart != nil && cl.heart.Live() },
+		OnSilent: func(string) { cl.silent.Add(1) },
+	}
+}
+
+// Drop has another node forget a record.
+func (cl *clusterNode) Drop(ctx context.Context, n registry.NodeRow, imageID string) error {
+	return cl.peers.Drop(ctx, ring.Node{ID: n.ID, Peer: n.Peer}, imageID)
+}
+
+// join makes the node a member; nothing is served before serve is called.
+func (cl *clusterNode) join(ctx context.Context, n *node, id string, g chunk.Geometry, origin chunk.Source, leases *registry.Leases) (err error) {
+	if cl == nil {
+		return nil
+	}
+	c := n.config
 	if t := c.Cluster.TLS; t.CA != "" {
 		if cl.identity, err = ca.Open(ca.Config{CA: t.CA, Cert: t.Cert, Key: t.Key, Label: c.Cluster.Label, Node: id}); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	var lc net.ListenConfig
 	if cl.listener, err = lc.Listen(ctx, "tcp", c.Listen.Peer); err != nil {
-		return nil, fmt.Errorf("listen.peer: %w", err)
+		return fmt.Errorf("listen.peer: %w", err)
 	}
 	n.onClose(func(context.Context) error { return ignoreClosed(cl.listener.Close()) })
 	epoch, err := nextEpoch(c.DataDir)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	cl.members, err = member.New(member.Config{
 		Self: self(c, id, epoch), Bind: c.Listen.Gossip, Advertise: c.Cluster.Advertise.Gossip, Label: c.Cluster.Label,
-		Keyring: c.Cluster.KeyringFile, Join: c.Cluster.Join, Profile: c.Cluster.Profile, Log: n.log,
+		Keyring: c.Cluster.KeyringFile, Join: c.Cluster.Join, Table: func(ctx context.Context) ([]string, error) { return cl.addresses(ctx, id) }, Profile: c.Cluster.Profile, Log: n.log,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("cluster: %w", err)
+		return fmt.Errorf("cluster: %w", err)
 	}
 	n.onClose(func(context.Context) error { cl.members.Close(); return nil })
 	cl.peers = peers.New(peers.Config{Self: id, Identity: cl.identity})
@@ -75,7 +103,35 @@ func openCluster(ctx context.Context, n *node, id string, g chunk.Geometry, orig
 	cl.server = serve.New(serve.Config{
 		Node: id, Geometry: g, Local: local{cl.router, leases}, Identity: cl.identity, Log: n.log,
 	})
-	return cl, nil
+	cl.heart = registry.NewHeart(cl.table, func() registry.NodeRow { return cl.row(c) }, n.log)
+	return nil
+}
+
+// addresses are where the other nodes of the node table gossip.
+func (cl *clusterNode) addresses(ctx context.Context, self string) (all []string, err error) {
+	rows, err := cl.table.Live(ctx)
+	for _, r := range rows {
+		if r.ID != self {
+			all = append(all, r.Gossip)
+		}
+	}
+	return all, err
+}
+
+// row is this node in the node table.
+func (cl *clusterNode) row(c config.Config) registry.NodeRow {
+	n := cl.members.Self()
+	if seen, ok := cl.members.Ring().Node(n.ID); ok {
+		n.Peer, n.API = seen.Peer, seen.API // with the hosts that others see
+	}
+	r := registry.NodeRow{
+		ID: n.ID, Name: n.Name, Zone: n.Zone, Gossip: cl.members.Address(), Peer: n.Peer, API: n.API, Epoch: n.Epoch,
+		Role: role(n.Role), State: word(n.State), Stores: slices.Sorted(maps.Keys(c.Stores)), Lease: c.Registry.MaxStaleness,
+	}
+	if n.Role == ring.Client {
+		r.Lease = 0
+	}
+	return r
 }
 
 // self is what others are told of this node.
@@ -163,6 +219,7 @@ func (cl *clusterNode) ready(ctx context.Context, log *slog.Logger) {
 	if err := cl.members.SetState(ctx, ring.Ready); err != nil {
 		log.Warn("the cluster was not told that this node is ready; it will be", "error", err)
 	}
+	cl.heart.Soon()
 }
 
 // leave tells the others, then answers what they have asked for already.

@@ -52,6 +52,7 @@ var (
 	peerReadDesc = prometheus.NewDesc("glimpse_peer_read_bytes_total", "Bytes read from other nodes.", []string{"zone"}, nil)
 	peerAsksDesc = prometheus.NewDesc("glimpse_peer_failures_total", "Why other nodes were taken to be away.", []string{"why"}, nil)
 	refusedDesc  = prometheus.NewDesc("glimpse_peer_refused_total", "What other nodes were refused, by reason.", []string{"why"}, nil)
+	silentDesc   = prometheus.NewDesc("glimpse_lease_silent_total", "Nodes that did not say in time that they forgot a record which was written.", nil, nil)
 	certDesc     = prometheus.NewDesc("glimpse_cluster_certificate_seconds", "How long this node's certificate is still good.", nil, nil)
 )
 
@@ -91,6 +92,7 @@ func (c clusterCollector) Collect(out chan<- prometheus.Metric) {
 	} {
 		count(refusedDesc, n, why)
 	}
+	out <- prometheus.MustNewConstMetric(silentDesc, prometheus.CounterValue, float64(c.c.silent.Load()))
 	if c.c.identity != nil {
 		gauge(certDesc, c.c.identity.Left().Seconds())
 	}

@@ -94,7 +94,8 @@ func (n *node) run(drain, cut context.Context) error {
 	}
 	if cl := n.cluster; cl != nil {
 		serve(func() error { return cl.server.Serve(cl.listener) })
-		cl.ready(services, n.log)
+		g.Go(func() error { cl.heart.Run(services); return nil })
+		g.Go(func() error { cl.ready(services, n.log); return nil })
 	}
 	g.Go(func() error {
 		registry.Run(services, "reaper", reapEvery, n.reaper.Pass, n.log)

@@ -68,7 +68,9 @@ func build(ctx context.Context, c config.Config, log *slog.Logger) (_ *node, err
 	if err != nil {
 		return nil, err
 	}
+	n.cluster = newCluster(c, db)
 	leases := registry.NewLeases(db, registry.LeasesConfig{
+		Cluster:      n.cluster.leases(id, c, log),
 		MaxStaleness: c.Registry.MaxStaleness, OutageGrace: c.Registry.OutageGrace, OnStale: metrics.observeStale,
 	})
 	n.onClose(func(context.Context) error { leases.Close(); return nil })
@@ -91,7 +93,7 @@ func build(ctx context.Context, c config.Config, log *slog.Logger) (_ *node, err
 	if err != nil {
 		return nil, errors.Join(err, svc.Close(ctx))
 	}
-	if n.cluster, err = openCluster(ctx, n, id, cluster.geometry, svc, leases); err != nil {
+	if err = n.cluster.join(ctx, n, id, cluster.geometry, svc, leases); err != nil {
 		return nil, errors.Join(err, cache.Close(ctx), svc.Close(ctx))
 	}
 	front.bind(cache, svc, n.cluster)
@@ -116,7 +118,7 @@ func build(ctx context.Context, c config.Config, log *slog.Logger) (_ *node, err
 	if n.proxy, err = proxy.New(proxyConfig(n, leases, writes, svc, auth, rules, metrics)); err != nil {
 		return nil, err
 	}
-	n.reaper = &registry.Reaper{Uploads: writes, Deleter: svc, Log: log}
+	n.reaper = &registry.Reaper{Uploads: writes, Deleter: svc, Log: log, Nodes: db}
 	n.sweep = func(ctx context.Context) (registry.Report, error) { return svc.Sweep(ctx, ops.SweepIdle) }
 	n.ready = db.Ping
 	if n.ops, err = newOpsServer(ctx, c.Listen.Ops, metrics.reg, n.readiness, n.cluster, c.Cluster.Label); err != nil {

@@ -180,3 +180,44 @@ func (w *webImage) read(n *testenv.Node) (bytes float64) {
 	must(w.t, err)
 	return bytes
 }
+
+// What is written through one node is read through another in the next instant,
+// as behind a balancer that turns from one to the next.
+func TestAWriteIsSeenByAllNodesAtOnce(t *testing.T) {
+	nodes := testenv.Cluster(t, 3, append([]string{"registry.max_staleness=20s"}, webStore...)...)
+	together(t, nodes...)
+	w := onWeb(t, nodes[0], testenv.Nginx(t, ""), 1<<20)
+	name := func(n *testenv.Node) string {
+		s, _ := on(t, n.API).show(w.id)["name"].(string)
+		return s
+	}
+	cached := func() {
+		for _, n := range nodes {
+			name(n)
+		}
+	}
+	turn := 0
+	for i := range 60 {
+		cached()
+		want := fmt.Sprint("name-", i)
+		patch := fmt.Sprintf(`[{"op": "replace", "path": "/name", "value": %q}]`, want)
+		a := on(t, nodes[turn%3].API)
+		if code, body := a.text("PATCH", "/v2/images/"+w.id, patch, "Content-Type", "application/openstack-images-v2.1-json-patch"); code != http.StatusOK {
+			t.Fatal(code, body)
+		}
+		turn++
+		if got := name(nodes[turn%3]); got != want {
+			t.Fatalf("write %d: another node says %q, written was %q", i, got, want)
+		}
+	}
+	// And a deactivated image is refused everywhere at once.
+	cached()
+	if code, body := on(t, nodes[0].API).text("POST", "/v2/images/"+w.id+"/actions/deactivate", ""); code != http.StatusNoContent {
+		t.Fatal(code, body)
+	}
+	for i, n := range nodes {
+		if shown := on(t, n.API).show(w.id)["status"]; shown != "deactivated" {
+			t.Errorf("node %d says %v", i+1, shown)
+		}
+	}
+}

@@ -175,14 +175,14 @@ func chunksOf(t *testing.T, n *testenv.Node) (names []string) {
 	return names
 }
 
-// gate is a web server that has an image and does not give it before it is opened.
-type gate struct {
+// doorkeeper is a web server that has an image and does not give it before it is opened.
+type doorkeeper struct {
 	*httptest.Server
 	asked, open chan struct{}
 }
 
-func newGate(t *testing.T, data []byte) *gate {
-	g := &gate{asked: make(chan struct{}), open: make(chan struct{})}
+func newDoorkeeper(t *testing.T, data []byte) *doorkeeper {
+	g := &doorkeeper{asked: make(chan struct{}), open: make(chan struct{})}
 	var once sync.Once
 	g.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
@@ -201,7 +201,7 @@ func newGate(t *testing.T, data []byte) *gate {
 func TestADirectSnapshot(t *testing.T) {
 	h := newHost(t)
 	// What is hashed in the background waits for this one.
-	g := newGate(t, content(t, 1<<20))
+	g := newDoorkeeper(t, content(t, 1<<20))
 	n := onCeph(t, h.c, "api.show_multiple_locations=true", "stores.web.type=http", "stores.web.allowed_hosts=[127.0.0.1]")
 	user, service := people(t, n)
 	file := filepath.Join(t.TempDir(), "in")
