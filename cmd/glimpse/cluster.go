@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"glimpse/cachestore"
 	"glimpse/cachestore/chunk"
@@ -220,6 +221,37 @@ func (cl *clusterNode) ready(ctx context.Context, log *slog.Logger) {
 		log.Warn("the cluster was not told that this node is ready; it will be", "error", err)
 	}
 	cl.heart.Soon()
+}
+
+// reloadEvery is how often the files of the certificate are looked at.
+const reloadEvery = 10 * time.Second
+
+// watchCertificate takes up a renewed certificate, until ctx ends.
+func (cl *clusterNode) watchCertificate(ctx context.Context, log *slog.Logger) {
+	if cl.identity == nil {
+		return
+	}
+	t := time.NewTicker(reloadEvery)
+	defer t.Stop()
+	last := ""
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		changed, err := cl.identity.Reload()
+		switch {
+		case err == nil && changed:
+			log.Info("the certificate of this node was renewed", "left", cl.identity.Left().Round(time.Hour))
+		case err != nil && err.Error() != last:
+			log.Warn("the certificate of this node can't be read again; the former one stays in use", "error", err)
+		}
+		last = ""
+		if err != nil {
+			last = err.Error()
+		}
+	}
 }
 
 // leave tells the others, then answers what they have asked for already.

@@ -96,6 +96,7 @@ func (n *node) run(drain, cut context.Context) error {
 		serve(func() error { return cl.server.Serve(cl.listener) })
 		g.Go(func() error { cl.heart.Run(services); return nil })
 		g.Go(func() error { cl.ready(services, n.log); return nil })
+		g.Go(func() error { cl.watchCertificate(services, n.log); return nil })
 	}
 	g.Go(func() error {
 		registry.Run(services, "reaper", reapEvery, n.reaper.Pass, n.log)

@@ -121,7 +121,7 @@ func TestAStormOverThreeNodesReadsTheOriginOnce(t *testing.T) {
 	web := testenv.Nginx(t, "")
 	nodes := testenv.Cluster(t, 3, webStore...)
 	together(t, nodes...)
-	w := onWeb(t, nodes[0], web, 200<<20+777)
+	w := onWeb(t, nodes[0], web, 130<<20+777)
 	for _, err := range w.storm(32, nodes...) {
 		t.Error(err)
 	}
@@ -151,7 +151,7 @@ func TestNoClientSeesAnOwnerDie(t *testing.T) {
 	web := testenv.Nginx(t, "limit_rate 20m;") // a connection; there are several
 	nodes := testenv.Cluster(t, 3, webStore...)
 	together(t, nodes...)
-	w := onWeb(t, nodes[0], web, 200<<20+333)
+	w := onWeb(t, nodes[0], web, 130<<20+333)
 	failed := make(chan []error, 1)
 	go func() { failed <- w.storm(16, nodes[:2]...) }()
 	until(t, "the third node reads", func() bool { return w.read(nodes[2]) >= 8<<20 })
@@ -220,4 +220,87 @@ func TestAWriteIsSeenByAllNodesAtOnce(t *testing.T) {
 			t.Errorf("node %d says %v", i+1, shown)
 		}
 	}
+}
+
+// A cluster as an operator makes it: a CA, a gossip key, certificates. Who has
+// none of them, or another cluster's, gets nowhere; a key is changed on the run.
+func TestAClusterOfCertificatesAndKeys(t *testing.T) {
+	dsn, dir, bin := testenv.MariaDB(t), t.TempDir(), testenv.Binary(t)
+	testenv.Run(t, nil, bin, "cluster", "init", "--label", "test", "--dir", dir)
+	if out, err := exec.Command(bin, "cluster", "init", "--label", "test", "--dir", dir).CombinedOutput(); err == nil {
+		t.Errorf("a second init went over the first: %s", out)
+	}
+	keyring, err := os.ReadFile(filepath.Join(dir, "gossip.keys"))
+	must(t, err)
+	var nodes []*testenv.Node
+	join := ""
+	for i := range 3 {
+		own := t.TempDir()
+		must(t, os.WriteFile(filepath.Join(own, "keys"), keyring, 0o600))
+		sets := append(testenv.Member(t, fmt.Sprint("n", i+1), dsn, join), webStore...)
+		sets = append(sets, "cluster.keyring_file="+own+"/keys", "cluster.tls.ca="+own+"/ca.pem", "cluster.tls.cert="+own+"/cert.pem", "cluster.tls.key="+own+"/key.pem")
+		if join == "" {
+			join = strings.TrimPrefix(sets[1], "listen.gossip=")
+		}
+		n := testenv.Prepared(t, sets...)
+		testenv.Run(t, nil, bin, append([]string{"cluster", "cert", "--ca", dir + "/ca.pem", "--ca-key", dir + "/ca-key.pem"}, n.Args()...)...)
+		n.Start()
+		nodes = append(nodes, n)
+	}
+	together(t, nodes...)
+	web := testenv.Nginx(t, "")
+	w := onWeb(t, nodes[0], web, 70<<20+111)
+	for _, err := range w.storm(3, nodes...) {
+		t.Error(err)
+	}
+	if got := w.given(); got > 1.01 {
+		t.Errorf("the origin gave %.4f copies", got)
+	}
+
+	// No certificate: one line, counted, no answer.
+	peer := strings.TrimPrefix(nodes[0].Args()[1], "")
+	for _, a := range nodes[0].Args() {
+		if p, ok := strings.CutPrefix(a, "listen.peer="); ok {
+			peer = p
+		}
+	}
+	anybody := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	defer anybody.CloseIdleConnections()
+	if resp, err := anybody.Get("https://" + peer + "/glimpse/peer/v1/ping"); err == nil {
+		resp.Body.Close()
+		t.Errorf("a peer without a certificate was answered: %s", resp.Status)
+	}
+	until(t, "the refusal is counted", func() bool { return metric(t, nodes[0], `glimpse_peer_refused_total{why="certificate"}`) > 0 })
+
+	// A node of the same name without the gossip key is not let in.
+	stranger := testenv.Glimpse(t, append(testenv.Member(t, "stranger", testenv.MariaDB(t), join), webStore...)...)
+	until(t, "the stranger is refused", func() bool {
+		return metric(t, nodes[0], `glimpse_peer_refused_total{why="gossip key"}`) > 0
+	})
+	if _, s := on(t, stranger.Ops).text("GET", "/cluster", ""); strings.Contains(s, `"n1"`) {
+		t.Errorf("the stranger sees the cluster: %s", s)
+	}
+
+	// The gossip key is changed: added, used, and the old one removed everywhere.
+	old := strings.TrimSpace(string(keyring))
+	fresh := strings.TrimSpace(testenv.Run(t, nil, bin, "cluster", "key", "new"))
+	for _, step := range [][]string{{"add", fresh}, {"use", fresh}, {"remove", old}} {
+		for _, n := range nodes {
+			testenv.Run(t, nil, bin, append(append([]string{"cluster", "key"}, step...), n.Args()...)...)
+		}
+		together(t, nodes...)
+	}
+	if out := testenv.Run(t, nil, bin, append([]string{"cluster", "key", "list"}, nodes[2].Args()...)...); strings.Contains(out, old) || !strings.Contains(out, fresh) {
+		t.Errorf("the keys are now:\n%s", out)
+	}
+	for _, n := range nodes {
+		if strings.Contains(n.Log(), fresh) || strings.Contains(n.Log(), old) {
+			t.Error("a gossip key is in the log")
+		}
+	}
+	testenv.Run(t, nil, bin, append([]string{"cluster", "drain"}, nodes[2].Args()...)...)
+	until(t, "the others know that it drains", func() bool {
+		_, s := on(t, nodes[0].Ops).text("GET", "/cluster", "")
+		return strings.Contains(s, `"draining"`)
+	})
 }
