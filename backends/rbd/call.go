@@ -57,12 +57,6 @@ func blocking[T any](ctx context.Context, s *Store, fn func() (T, error), late f
 	}
 }
 
-// do is blocking for a call that gives nothing but its error.
-func (s *Store) do(ctx context.Context, fn func() error) error {
-	_, err := blocking(ctx, s, func() (struct{}, error) { return struct{}{}, fn() }, nil)
-	return err
-}
-
 // on is blocking for a call on the pool of a locator, which is closed afterwards.
 func on[T any](ctx context.Context, s *Store, at backends.Locator, fn func(*handle, place) (T, error)) (T, error) {
 	return blocking(ctx, s, func() (v T, err error) {

@@ -52,7 +52,7 @@ func (h *handle) rename(from, to string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("rbd: %w: an upload could not be given its name, code %d", backends.ErrUnavailable, code(err))
+	return fmt.Errorf("rbd: %w: an upload could not be given its name, code %d", backends.ErrUnavailable, int(code(err)))
 }
 
 // id returns what no other image of the pool has had or will have.
