@@ -17,11 +17,13 @@
 // ETag with the size: the MD5 of the bytes, or of the segments' MD5s, which servers
 // compute anew for each answer; of an object without one, because it has more than
 // 10,000 segments, it is the time of its manifest. It is compared at the
-// answer's beginning and once more before a read's last bytes. A segment is sent
-// with its MD5, which the server checks. Credentials go to the server for which they are
-// configured only: a location of another server is refused unless
-// Config.OtherAuthURLs has it, and then its own credentials are used. Errors hold
-// nothing that servers or the library quote.
+// answer's beginning and once more before a read's last bytes. Further ranges of a
+// dynamic large object are read from its segments, once their MD5s have given the
+// validator: each answer must be of the segment that was listed, and the object is
+// looked at before the last bytes. A segment is sent with its MD5, which the server
+// checks. Credentials go to the server for which they are configured only: a location
+// of another server is refused unless Config.OtherAuthURLs has it, and then its own
+// credentials are used. Errors hold nothing that servers or the library quote.
 //
 // What may be lost: half-done work after a crash, which Pending finds by the marker
 // or by segments without their object; of a crash in an Abort or Cancel of an

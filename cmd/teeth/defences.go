@@ -237,4 +237,14 @@ var defences = []defence{
 		old: "!known && !r.fresh.Allow(), ", off: "",
 		pkg: "cluster/rumor", test: "TestFloods",
 	},
+	{
+		name: "segments as they were listed", file: "backends/swift/segments.go",
+		old: "r.s.get(r.ctx, r.p, seg.validator, from, n)", off: "r.s.get(r.ctx, r.p, \"\", from, n)",
+		pkg: "backends/swift", test: "TestRangesAreReadFromTheSegments",
+	},
+	{
+		name: "segments of an object that is still there", file: "backends/swift/segments.go",
+		old: "if err == nil && state != l.manifest {", off: "if err == nil && state == \"\" {",
+		pkg: "backends/swift", test: "TestAnObjectThatIsReplacedIsNotReadFromItsSegments",
+	},
 }

@@ -61,9 +61,21 @@ func Glimpse(t testing.TB, sets ...string) *Node {
 
 func node(t testing.TB, bin string, sets []string) *Node {
 	t.Helper()
+	n := prepared(t, bin, sets)
+	n.Start()
+	return n
+}
+
+// Prepared is Glimpse without a Start.
+func Prepared(t testing.TB, sets ...string) *Node {
+	t.Helper()
+	return prepared(t, Binary(t), sets)
+}
+
+func prepared(t testing.TB, bin string, sets []string) *Node {
+	t.Helper()
 	n := &Node{t: t, bin: bin, Dir: t.TempDir(), sets: sets}
 	n.API, n.Ops = address(t), address(t)
-	n.Start()
 	t.Cleanup(func() {
 		if n.p != nil {
 			n.Stop()
