@@ -260,7 +260,7 @@ func TestAnswersNeverChange(t *testing.T) {
 	for extent, want := range map[uint64]uint64{
 		1: 0x42ab2ebd0c569d74, 0xdead: 0x4294613deb95d74a, 1 << 63: 0x42c49c2b8b37eaa6, 0x0123456789abcdef: 0x428098811b48f0ca,
 	} {
-		if got := math.Float64bits(o.score(extent)); got != want {
+		if got := math.Float64bits(o.score(o.draw(extent))); got != want {
 			t.Errorf("score of %x: %#x, not %#x", extent, got, want)
 		}
 	}
@@ -278,8 +278,27 @@ func TestTheLogarithm(t *testing.T) {
 			t.Fatalf("ln(%v) = %v, not %v", u, got, want)
 		}
 	}
-	if s := (owner{weight: 1}).score(0); math.IsNaN(s) || math.IsInf(s, 0) {
+	if s := (owner{weight: 1}).score((owner{}).draw(0)); math.IsNaN(s) || math.IsInf(s, 0) {
 		t.Error(s)
+	}
+}
+
+// Who is passed over without a logarithm would not have come first.
+func TestNobodyIsPassedOver(t *testing.T) {
+	for _, nodes := range [][]Node{members("a", make([]int64, 50)...), members("a", 1, 2, 3, 1<<40, 1<<41, 5<<40, 3<<41)} {
+		r := New(nodes, nil)
+		for i := range 20_000 {
+			x := mix(uint64(i))
+			best, at := 0.0, -1
+			for _, o := range r.owners["a"] {
+				if s := o.score(o.draw(x)); s > best {
+					best, at = s, o.index
+				}
+			}
+			if got := r.owners["a"].first(x); got != at {
+				t.Fatalf("extent %x: %d, not %d", x, got, at)
+			}
+		}
 	}
 }
 

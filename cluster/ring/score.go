@@ -39,12 +39,17 @@ func newGroup(nodes []Node, members []int) group {
 // hash names an extent.
 func hash(key chunk.Key, extent int) uint64 { return xxh3.HashStringSeed(string(key), uint64(extent)) }
 
-// score is -w/ln(u) with u in (0, 1), as evenly spread as the hash of extent and
-// node: the chance of the highest score is then as the weight.
-func (o owner) score(extent uint64) float64 {
-	u := (float64(mix(extent^o.seed)>>12) + 0.5) * 0x1p-52 // exact
-	return o.weight / -ln(u)
+// draw is a number in (0, 1), as evenly spread as the hash of extent and node.
+func (o owner) draw(extent uint64) float64 {
+	return float64((float64(mix(extent^o.seed)>>12) + 0.5) * 0x1p-52) // exact
 }
+
+// score is -w/ln(u): the chance of the highest one is then as the weight.
+func (o owner) score(u float64) float64 { return o.weight / -ln(u) }
+
+// below says, mostly, that the score can't be above best: -ln(u) is at least
+// 1-u. Of many nodes few are left to take the logarithm for.
+func (o owner) below(best, u float64) bool { return o.weight <= best*(1-u) }
 
 // mix is the finalizer of splitmix64.
 func mix(x uint64) uint64 {
@@ -91,7 +96,11 @@ func ln(u float64) float64 {
 func (g group) first(extent uint64) int {
 	best, at := 0.0, -1
 	for i := range g {
-		if s := g[i].score(extent); s > best {
+		u := g[i].draw(extent)
+		if g[i].below(best, u) {
+			continue
+		}
+		if s := g[i].score(u); s > best {
 			best, at = s, g[i].index
 		}
 	}
@@ -106,8 +115,11 @@ type scored struct {
 // top appends the n highest scores to best, the highest first.
 func (g group) top(extent uint64, n int, best []scored) []scored {
 	for i := range g {
-		s := g[i].score(extent)
-		at := len(best)
+		u := g[i].draw(extent)
+		if len(best) == n && (n == 0 || g[i].below(best[n-1].score, u)) {
+			continue
+		}
+		s, at := g[i].score(u), len(best)
 		for at > 0 && s > best[at-1].score {
 			at--
 		}
