@@ -7,7 +7,7 @@ export CGO_ENABLED ?= 0
 # The build tags of the rbd store; none where librbd is missing.
 CEPH_TAGS = $(shell .ci/ceph-tags)
 
-.PHONY: help run build build-ceph servers servers-stop test test-ceph test-deps test-long teeth soak race fuzz bench check fmt lint clean go
+.PHONY: help run build build-ceph servers servers-stop cluster test test-ceph test-deps test-long teeth soak race fuzz bench check fmt lint clean go
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ servers: build ## start real stores to try a node on (Swift, S3, Ceph, nginx; wh
 servers-stop: go ## end those stores, and throw the images in them away
 	@go build -o bin/servers ./cmd/servers
 	@bin/servers stop
+
+cluster: build ## three nodes of one cluster and MariaDB on loopback; Ctrl-C ends them
+	@go build -o bin/localcluster ./cmd/localcluster
+	@exec bin/localcluster
 
 test: go ## set up what the tests need (DEPS=skip declines) and run them all
 	@.ci/deps offer

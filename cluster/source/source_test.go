@@ -396,3 +396,38 @@ func TestWhoReadsNoOrigin(t *testing.T) {
 		w.close()
 	})
 }
+
+// A node joins: what it owns now it gets from those who had it, and no byte from
+// the origin.
+func TestTheFormerOwnerIsAskedFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nodes := members(4, "a")
+		w := settle(t, imageSize, nodes...)
+		before := ring.New(nodes[:3], nil)
+		for _, d := range nodes[:3] {
+			w.nodes[d.ID].ring.Store(before)
+		}
+		if failed := w.storm(3, ids(nodes[:3])...); failed > 0 {
+			t.Fatalf("%d clients failed", failed)
+		}
+		w.once()
+		now := ring.New(nodes, before)
+		for _, n := range w.nodes {
+			n.ring.Store(now)
+		}
+		moved := 0
+		for e := range small.ExtentOf(small.Count(int64(len(w.data)))-1) + 1 {
+			if o, _ := now.Owner("a", "p:test", e); o.ID == nodes[3].ID {
+				moved++
+			}
+		}
+		if moved == 0 {
+			t.Fatal("the new node owns nothing: the test shows nothing")
+		}
+		if failed := w.storm(8, ids(nodes)...); failed > 0 {
+			t.Errorf("%d clients failed", failed)
+		}
+		w.once()
+		w.close()
+	})
+}

@@ -223,6 +223,21 @@ var defences = []defence{
 		pkg: "cluster/rumor", test: "TestWhoComesLateHearsItByComparing",
 	},
 	{
+		name: "nobody waits for himself", file: "cluster/source/look.go",
+		old: "return first || r.isOutward(q.Level, q.Object, index)", off: "return first || true || r.isOutward(q.Level, q.Object, index)",
+		pkg: "cluster/source", test: "TestNodesThatDisagree",
+	},
+	{
+		name: "another node takes over what this one can't find", file: "cachestore/reader.go",
+		old: "if errors.Is(err, chunk.ErrUnresolved) && !r.cur.asked {", off: "if false {",
+		pkg: "cluster/source", test: "TestAnOwnerThatCanNotResolve",
+	},
+	{
+		name: "a level looks around before it goes outward", file: "cluster/source/router.go",
+		old: "		r.lookAround(place{cluster.Home, o.Key, extent}, near),\n", off: "",
+		pkg: "cluster/source", test: "TestTheFormerOwnerIsAskedFirst",
+	},
+	{
 		name: "rumours grow old", file: "cluster/rumor/rumor.go",
 		old: "r.take(b[2:end], false)", off: "r.take(b[2:end], true)",
 		pkg: "cluster/rumor", test: "TestWhoComesLateHearsItByComparing",
