@@ -197,10 +197,11 @@ func (k *kit) errors(t *testing.T) {
 	})
 	all := kinds()
 	all["a third node is away"] = cluster.ErrAway
+	all["an end of something else"] = io.EOF
 	for name, want := range all {
 		first, later = want, nil
 		heard := want
-		if errors.Is(want, cluster.ErrAway) {
+		if errors.Is(want, cluster.ErrAway) || errors.Is(want, io.EOF) {
 			heard = chunk.ErrUnavailable // the node that was asked is not
 		}
 		if _, err := peers.OpenRange(t.Context(), at, askFor(size), 0, 1<<20); !is(err, heard) {
@@ -211,6 +212,9 @@ func (k *kit) errors(t *testing.T) {
 		}
 		if err := peers.Drop(t.Context(), at, "image"); !is(err, heard) {
 			t.Errorf("%s of a drop: %v", name, err)
+		}
+		if errors.Is(want, io.EOF) {
+			continue // within a stream it is the clean end
 		}
 		first, later = nil, want
 		st, err := peers.OpenRange(t.Context(), at, askFor(size), 0, 1<<20)

@@ -245,8 +245,10 @@ func TestOneLevelCantTakeThePlacesOfAnother(t *testing.T) {
 	until(t, "a full zone", func() bool { return h.n.Load() == 2 && s.Counts().Busy > 0 })
 	resident := zone
 	resident.ResidentOnly = true
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // reached only when they wait in a circle
+	defer cancel()
 	for _, q := range []cluster.Ask{ask(), resident} {
-		st, err := p.OpenRange(t.Context(), s.at, q, 0, 10)
+		st, err := p.OpenRange(ctx, s.at, q, 0, 10)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -254,7 +256,7 @@ func TestOneLevelCantTakeThePlacesOfAnother(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if err := p.Drop(t.Context(), s.at, "image"); err != nil {
+	if err := p.Drop(ctx, s.at, "image"); err != nil {
 		t.Error(err)
 	}
 	close(h.free)

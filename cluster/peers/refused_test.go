@@ -49,7 +49,7 @@ func TestStrangersAreRefused(t *testing.T) {
 			s := listen(t, serve.Config{Local: local, Identity: c.server})
 			p := asker(t, peers.Config{Identity: c.client, Self: c.self})
 			if _, err := p.OpenRange(t.Context(), s.at, ask(), 0, 10); !errors.Is(err, cluster.ErrAway) || strings.Contains(err.Error(), "\n") {
-				t.Errorf("%v", err)
+				t.Fatalf("%v", err)
 			}
 			if n := p.Counts(); n.Refused+n.Broken == 0 {
 				t.Errorf("%+v", n)
@@ -267,7 +267,7 @@ func TestFloodsMeetTheirBounds(t *testing.T) {
 func TestAnAskerThatHangsUp(t *testing.T) {
 	for _, abrupt := range []bool{false, true} {
 		h := &holding{free: make(chan struct{})}
-		s := listen(t, serve.Config{Local: &clustertest.Local{Open: h.Open}})
+		s := listen(t, serve.Config{Local: &clustertest.Local{Open: h.Open}, Beat: time.Hour}) // nothing is written that could fail
 		a := wire.Ask{Ask: ask(), To: clustertest.Other, N: 10}
 		body, err := a.Encode()
 		if err != nil {

@@ -262,4 +262,54 @@ var defences = []defence{
 		old: "if err == nil && state != l.manifest {", off: "if err == nil && state == \"\" {",
 		pkg: "backends/swift", test: "TestAnObjectThatIsReplacedIsNotReadFromItsSegments",
 	},
+	{
+		name: "checksum of a frame", file: "cluster/wire/frame.go",
+		old: "if sum(f) != binary.LittleEndian.Uint32(f[8:]) {", off: "if false {",
+		pkg: "cluster/peers", test: "TestAPeerThatSpeaksGarbage",
+	},
+	{
+		name: "order of pieces", file: "cluster/wire/frame.go",
+		old: "case p.Off != t.Pos:", off: "case false:",
+		pkg: "cluster/peers", test: "TestAPeerThatSpeaksGarbage",
+	},
+	{
+		name: "all that was asked for", file: "cluster/wire/frame.go",
+		old: "if t.Pos != t.End && !t.open {", off: "if false {",
+		pkg: "cluster/peers", test: "TestAPeerThatSpeaksGarbage",
+	},
+	{
+		name: "label of a certificate", file: "cluster/ca/identity.go",
+		old: "case label != i.cfg.Label:", off: "case false:",
+		pkg: "cluster/ca", test: "TestWhoIsRefused",
+	},
+	{
+		name: "node of a certificate", file: "cluster/ca/identity.go",
+		old: "case node != \"\" && id != node:", off: "case false:",
+		pkg: "cluster/peers", test: "TestStrangersAreRefused",
+	},
+	{
+		name: "in a node's own name", file: "cluster/serve/request.go",
+		old: "err != nil || id != a.From", off: "err != nil",
+		pkg: "cluster/peers", test: "TestStrangersAreRefused/in_the_name_of_another",
+	},
+	{
+		name: "places by level", file: "cluster/serve/request.go",
+		old: "\tcase q.Level == cluster.Home:\n\t\treturn s.home\n", off: "",
+		pkg: "cluster/peers", test: "TestOneLevelCantTakeThePlacesOfAnother",
+	},
+	{
+		name: "silence of a peer", file: "cluster/peers/watch.go",
+		old: "func() { end(errStalled) }", off: "func() {}",
+		pkg: "cluster/peers", test: "TestAPeerThatFallsSilent",
+	},
+	{
+		name: "askers that leave", file: "cluster/serve/answer.go",
+		old: "context.WithCancel(r.Context())", off: "context.WithCancel(context.WithoutCancel(r.Context()))",
+		pkg: "cluster/peers", test: "TestAnAskerThatHangsUp",
+	},
+	{
+		name: "one geometry", file: "cluster/wire/ask.go",
+		old: "case a.Geometry != g:", off: "case false:",
+		pkg: "cluster/peers", test: "TestThePlanePasses/plain/bad_asks",
+	},
 }
