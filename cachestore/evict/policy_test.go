@@ -58,6 +58,18 @@ func TestTheBooksAreRight(t *testing.T) {
 	}
 }
 
+// The only key that may go has been read often, and is promoted on the way.
+func TestAPromotedKeyMayGoAtOnce(t *testing.T) {
+	p := NewS3FIFO[string](DefaultSmall)
+	p.Insert("hot", 0)
+	p.Touch("hot")
+	p.Touch("hot")
+	p.Insert("pinned", 0)
+	if k, ok := p.Evict(func(k string) bool { return k != "pinned" }); !ok || k != "hot" {
+		t.Errorf("given out is %q, %v", k, ok)
+	}
+}
+
 // hits runs a trace over a cache of so many keys.
 func hits(p Policy[int], size int, trace []int) (n int) {
 	in := map[int]bool{}

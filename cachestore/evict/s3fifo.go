@@ -105,7 +105,10 @@ func (s *S3FIFO[K]) Evict(may func(K) bool) (K, bool) {
 	if k, ok := s.evictMain(may); ok {
 		return k, true
 	}
-	return s.evictSmall(may)
+	if k, ok := s.evictSmall(may); ok {
+		return k, true
+	}
+	return s.evictMain(may) // what evictSmall has promoted
 }
 
 func (s *S3FIFO[K]) evictSmall(may func(K) bool) (K, bool) {

@@ -11,6 +11,7 @@ import (
 func TestTheMetricsHaveTheirNames(t *testing.T) {
 	m := newMetrics(prometheus.NewRegistry())
 	m.observeQuery("get", 1)
+	m.watchCluster(nil)
 	m.observeStore("main").Opened()
 	m.http.WithLabelValues("r", "200").Observe(1)
 	families, err := m.reg.Gather()
