@@ -255,7 +255,7 @@ func (r *reader) look() (view, error) {
 // again says whether the error of a fill is worth another look: the fill was never
 // begun, or this node can't find the origin, and another one may take it over.
 func (r *reader) again(err error) bool {
-	if errors.Is(err, chunk.ErrUnresolved) && !r.cur.asked {
+	if errors.Is(err, chunk.ErrUnresolved) && r.l.owns != nil && !r.cur.asked {
 		r.cur.asked = true
 		return true
 	}

@@ -298,7 +298,7 @@ func (in *inflow) try() (chunk.Piece, error) {
 // resumable: errors that another try can't mend are not repeated.
 func resumable(err error) bool {
 	for _, final := range []error{
-		chunk.ErrChanged, chunk.ErrNotFound, chunk.ErrRange, chunk.ErrCorrupt, chunk.ErrUnavailable,
+		chunk.ErrChanged, chunk.ErrNotFound, chunk.ErrRange, chunk.ErrCorrupt, chunk.ErrUnavailable, chunk.ErrUnresolved,
 		io.ErrUnexpectedEOF, context.Canceled, context.DeadlineExceeded, errClosed,
 	} {
 		if errors.Is(err, final) {

@@ -89,24 +89,27 @@ func (r *Router) askAll(ctx context.Context, p place, nodes []ring.Node, o chunk
 	}
 	t := time.NewTimer(r.c.LookFor)
 	defer t.Stop()
-	for w.left > 0 && w.Stream == nil {
+	for w.left > 0 {
 		select {
 		case a := <-w.answers:
 			w.left--
 			if w.Stream = a.st; a.st != nil {
 				w.cancel = cancels[a.from]
 				cancel(a.from)
+				w.drained = make(chan struct{})
+				go func() {
+					defer close(w.drained)
+					w.drain()
+				}()
+				return w
 			}
 		case <-t.C:
 			cancel(-1)
 			w.drain()
 		}
 	}
-	if w.Stream == nil {
-		cancel(-1)
-		return nil
-	}
-	return w
+	cancel(-1)
+	return nil
 }
 
 // lookStream is the answer that was taken.
@@ -115,6 +118,7 @@ type lookStream struct {
 	cancel  context.CancelFunc
 	answers chan answer
 	left    int // of them still to come
+	drained chan struct{}
 	once    sync.Once
 }
 
@@ -132,7 +136,7 @@ func (w *lookStream) Close() (err error) {
 	w.once.Do(func() {
 		w.cancel()
 		err = w.Stream.Close()
-		w.drain()
+		<-w.drained
 	})
 	return err
 }

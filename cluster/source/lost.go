@@ -18,7 +18,7 @@ const (
 // the other home candidates for a while: a reader that asks again is led to them.
 func (r *Router) origin(ctx context.Context, o chunk.Object, off, n int64) (chunk.Stream, error) {
 	st, err := r.c.Origin.OpenRange(ctx, o, off, n)
-	if errors.Is(err, cluster.ErrCannot) {
+	if ctx.Err() == nil && errors.Is(err, cluster.ErrCannot) {
 		r.lose(o.Key)
 	}
 	return st, err

@@ -100,7 +100,7 @@ func (r *relay) goOutward() {
 // never joined to another one.
 func (r *relay) Next() (chunk.Piece, error) {
 	if r.pos == r.end {
-		return chunk.Piece{}, io.EOF
+		return chunk.Piece{}, r.finish()
 	}
 	for {
 		p, err := r.st.Next()
@@ -128,6 +128,18 @@ func (r *relay) Next() (chunk.Piece, error) {
 			return chunk.Piece{}, err
 		}
 	}
+}
+
+// finish reads the end of the last stream, so that its connection can be used
+// again. Every byte is there: only more of them would be wrong.
+func (r *relay) finish() error {
+	p, err := r.st.Next()
+	_ = r.st.Close() // it has given all
+	r.st = ended{}
+	if err == nil {
+		return fmt.Errorf("%d bytes more than asked for: %w", p.Len, chunk.ErrUnavailable)
+	}
+	return io.EOF
 }
 
 // Close closes the stream that is open. It must not be called beside Next: the

@@ -149,7 +149,7 @@ func (r *Router) toHome(o chunk.Object, extent int) []step {
 	self, rg := r.c.Members.Self(), r.c.Members.Ring()
 	near := rg.Candidates(self.Zone, o.Key, extent, 1+candidates)
 	if p := rg.Prev(); p != nil {
-		near = append(near, p.Candidates(self.Zone, o.Key, extent, 1)...)
+		near = append(near, present(rg, p.Candidates(self.Zone, o.Key, extent, 1))...)
 	}
 	return append([]step{r.lookAround(place{cluster.Zone, o.Key, extent}, near)}, r.homes(o, extent)...)
 }
@@ -160,15 +160,16 @@ func (r *Router) toHome(o chunk.Object, extent int) []step {
 func (r *Router) homes(o chunk.Object, extent int) []step {
 	self, rg := r.c.Members.Self(), r.c.Members.Ring()
 	var steps []step
-	mine := !self.Edge && self.Role == ring.Member
+	mine, late := !self.Edge && self.Role == ring.Member, false
 	for _, n := range rg.Home(o.Key, extent, len(rg.Nodes()), r.homeZone(o)) {
 		mine = mine && n.ID != self.ID
 		if n.ID == self.ID && r.isLost(o.Key) {
+			late = true // it may find it now, but the others come first
 			continue
 		}
 		steps = append(steps, r.owner(n, cluster.Home))
 	}
-	if mine {
+	if mine || late {
 		steps = append(steps, step{open: r.home.OpenRange})
 	}
 	return steps
@@ -179,12 +180,22 @@ func (r *Router) toOrigin(o chunk.Object, extent int) []step {
 	rg, zone := r.c.Members.Ring(), r.homeZone(o)
 	near := rg.Home(o.Key, extent, 1+candidates, zone)
 	if p := rg.Prev(); p != nil {
-		near = append(near, p.Home(o.Key, extent, 1, zone)...)
+		near = append(near, present(rg, p.Home(o.Key, extent, 1, zone))...)
 	}
 	return []step{
 		r.lookAround(place{cluster.Home, o.Key, extent}, near),
 		{open: r.origin},
 	}
+}
+
+// present returns those of the nodes that are there still, as they are now.
+func present(rg *ring.Ring, former []ring.Node) (nodes []ring.Node) {
+	for _, f := range former {
+		if n, ok := rg.Node(f.ID); ok {
+			nodes = append(nodes, n)
+		}
+	}
+	return nodes
 }
 
 // owner asks a node as the owner at a level. Where that is this very node, because

@@ -25,6 +25,7 @@ import (
 	"glimpse/cluster/serve"
 	"glimpse/cluster/source"
 	"glimpse/cmd/glimpse/config"
+	"glimpse/proxy/ops"
 	"glimpse/registry"
 
 	"github.com/google/renameio/v2"
@@ -69,8 +70,8 @@ func (cl *clusterNode) Drop(ctx context.Context, n registry.NodeRow, imageID str
 	return cl.peers.Drop(ctx, ring.Node{ID: n.ID, Peer: n.Peer}, imageID)
 }
 
-// join makes the node a member; nothing is served before serve is called.
-func (cl *clusterNode) join(ctx context.Context, n *node, id string, g chunk.Geometry, origin chunk.Source, leases *registry.Leases) (err error) {
+// prepare makes what serves and asks other nodes. Nobody knows of this one yet.
+func (cl *clusterNode) prepare(ctx context.Context, n *node, id string, g chunk.Geometry, svc *ops.Service, leases *registry.Leases) (err error) {
 	if cl == nil {
 		return nil
 	}
@@ -85,6 +86,32 @@ func (cl *clusterNode) join(ctx context.Context, n *node, id string, g chunk.Geo
 		return fmt.Errorf("listen.peer: %w", err)
 	}
 	n.onClose(func(context.Context) error { return ignoreClosed(cl.listener.Close()) })
+	cl.peers = peers.New(peers.Config{Self: id, Identity: cl.identity})
+	n.onClose(func(context.Context) error { cl.peers.Close(); return nil })
+	cl.counted = &counted{Peers: cl.peers, zone: c.Node.Zone}
+	cl.router = source.New(source.Config{Members: later{cl}, Peers: cl.counted, Geometry: g, Origin: svc})
+	cl.server = serve.New(serve.Config{
+		Node: id, Geometry: g, Local: local{cl.router, svc, leases}, Identity: cl.identity, Log: n.log,
+	})
+	return nil
+}
+
+// later is the membership that gossip will bring, before anything is asked.
+type later struct{ cl *clusterNode }
+
+func (l later) Self() ring.Node  { return l.cl.members.Self() }
+func (l later) Ring() *ring.Ring { return l.cl.members.Ring() }
+func (l later) Watch(fn func(old, now *ring.Ring)) (stop func()) {
+	return l.cl.members.Watch(fn)
+}
+
+// gossip makes the node known. It is the last that a start does: others ask it
+// from now on.
+func (cl *clusterNode) gossip(n *node, id string) error {
+	if cl == nil {
+		return nil
+	}
+	c := n.config
 	epoch, err := nextEpoch(c.DataDir)
 	if err != nil {
 		return err
@@ -97,13 +124,6 @@ func (cl *clusterNode) join(ctx context.Context, n *node, id string, g chunk.Geo
 		return fmt.Errorf("cluster: %w", err)
 	}
 	n.onClose(func(context.Context) error { cl.members.Close(); return nil })
-	cl.peers = peers.New(peers.Config{Self: id, Identity: cl.identity})
-	n.onClose(func(context.Context) error { cl.peers.Close(); return nil })
-	cl.counted = &counted{Peers: cl.peers, zone: c.Node.Zone}
-	cl.router = source.New(source.Config{Members: cl.members, Peers: cl.counted, Geometry: g, Origin: origin})
-	cl.server = serve.New(serve.Config{
-		Node: id, Geometry: g, Local: local{cl.router, leases}, Identity: cl.identity, Log: n.log,
-	})
 	cl.heart = registry.NewHeart(cl.table, func() registry.NodeRow { return cl.row(c) }, n.log)
 	return nil
 }
@@ -185,10 +205,12 @@ func nextEpoch(dataDir string) (uint32, error) {
 // local answers other nodes.
 type local struct {
 	router *source.Router
+	svc    *ops.Service
 	leases *registry.Leases
 }
 
 func (l local) OpenRange(ctx context.Context, q cluster.Ask, off, n int64) (chunk.Stream, error) {
+	q.Object = l.svc.Here(ctx, q.Object)
 	return l.router.Serve(ctx, q, off, n)
 }
 
@@ -221,6 +243,13 @@ func (cl *clusterNode) ready(ctx context.Context, log *slog.Logger) {
 		log.Warn("the cluster was not told that this node is ready; it will be", "error", err)
 	}
 	cl.heart.Soon()
+}
+
+// drain has the node own nothing more, while it still answers.
+func (cl *clusterNode) drain(ctx context.Context, log *slog.Logger) {
+	if err := cl.members.SetState(ctx, ring.Draining); err != nil {
+		log.Warn("the cluster was not told that this node drains", "error", err)
+	}
 }
 
 // reloadEvery is how often the files of the certificate are looked at.

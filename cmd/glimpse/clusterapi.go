@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"glimpse/cluster/ring"
+	"glimpse/cmd/glimpse/config"
 )
 
 // clusterStatus is what GET /cluster on the ops listener answers.
@@ -34,9 +35,15 @@ func (cl *clusterNode) handle(mux *http.ServeMux, label string) {
 		answer(w, cl.status(label), nil)
 	})
 	mux.HandleFunc("POST /cluster/drain", func(w http.ResponseWriter, r *http.Request) {
+		if foreign(w, r) {
+			return
+		}
 		answer(w, struct{}{}, cl.members.SetState(r.Context(), ring.Draining))
 	})
 	mux.HandleFunc("POST /cluster/keys", func(w http.ResponseWriter, r *http.Request) {
+		if foreign(w, r) {
+			return
+		}
 		var q struct{ Do, Key string }
 		err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4<<10)).Decode(&q)
 		if err != nil {
@@ -56,6 +63,15 @@ func (cl *clusterNode) handle(mux *http.ServeMux, label string) {
 		}
 		answer(w, cl.members.Keys(), err)
 	})
+}
+
+// foreign refuses what a page in a browser on this machine could send unasked.
+func foreign(w http.ResponseWriter, r *http.Request) bool {
+	if r.Header.Get("Content-Type") == "application/json" && config.Loopback(r.Host) {
+		return false
+	}
+	http.Error(w, "want application/json, from this machine", http.StatusForbidden)
+	return true
 }
 
 func answer(w http.ResponseWriter, v any, err error) {

@@ -107,13 +107,21 @@ func (c clusterCertCmd) Run(out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(t.Cert), 0o750); err != nil {
-		return err
+	for _, file := range []string{t.CA, t.Cert, t.Key} {
+		if err := os.MkdirAll(filepath.Dir(file), 0o750); err != nil {
+			return err
+		}
 	}
-	if now, err := os.ReadFile(t.CA); err != nil || !bytes.Equal(now, cert) {
+	// During a change of CA the file holds both, which is the operator's to say.
+	switch now, err := os.ReadFile(t.CA); {
+	case errors.Is(err, fs.ErrNotExist):
 		if err := renameio.WriteFile(t.CA, cert, 0o644); err != nil {
 			return err
 		}
+	case err != nil:
+		return err
+	case !bytes.Contains(now, bytes.TrimSpace(cert)):
+		return fmt.Errorf("%s does not hold this CA: add it there on all nodes first", t.CA)
 	}
 	// The key goes first: a node that reads in between finds a pair that does not fit,
 	// and keeps the one it has.
@@ -208,6 +216,7 @@ func (c configFlags) call(ctx context.Context, path string, body, into any) erro
 	if err != nil {
 		return err
 	}
+	req.Header.Set("Content-Type", "application/json")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return fmt.Errorf("no node answers on listen.ops: %w", err)

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -92,20 +93,18 @@ func (n *node) run(drain, cut context.Context) error {
 	if n.tls != nil {
 		serve(func() error { return n.proxy.Serve(n.tls) })
 	}
+	var background sync.WaitGroup // what uses the registry: over before that is closed
+	beat, stopBeat := context.WithCancel(services)
+	defer stopBeat()
+	left := make(chan struct{})
 	if cl := n.cluster; cl != nil {
 		serve(func() error { return cl.server.Serve(cl.listener) })
-		g.Go(func() error { cl.heart.Run(services); return nil })
-		g.Go(func() error { cl.ready(services, n.log); return nil })
-		g.Go(func() error { cl.watchCertificate(services, n.log); return nil })
+		background.Go(func() { defer close(left); cl.heart.Run(beat) })
+		background.Go(func() { cl.ready(services, n.log) })
+		background.Go(func() { cl.watchCertificate(services, n.log) })
 	}
-	g.Go(func() error {
-		registry.Run(services, "reaper", reapEvery, n.reaper.Pass, n.log)
-		return nil
-	})
-	g.Go(func() error {
-		registry.Run(services, "sweeper", sweepEvery, n.sweep, n.log)
-		return nil
-	})
+	background.Go(func() { registry.Run(services, "reaper", reapEvery, n.reaper.Pass, n.log) })
+	background.Go(func() { registry.Run(services, "sweeper", sweepEvery, n.sweep, n.log) })
 
 	var err error
 	select {
@@ -114,17 +113,23 @@ func (n *node) run(drain, cut context.Context) error {
 	case err = <-failed:
 	}
 	n.draining.Store(true)
+	if n.cluster != nil {
+		n.cluster.drain(cut, n.log)
+	}
 	grace, cancel := context.WithTimeout(cut, n.config.Limits.ShutdownGrace)
 	defer cancel()
 	if derr := n.proxy.Drain(grace); derr != nil {
 		n.log.Warn("transfers were cut", "error", derr)
 	}
 	if n.cluster != nil {
+		stopBeat()
+		<-left // nobody tells this node of writes any more
 		if lerr := n.cluster.leave(grace); lerr != nil {
 			n.log.Warn("the cluster was left in a hurry", "error", lerr)
 		}
 	}
 	stopServices()
+	background.Wait()
 	err = errors.Join(err, n.close(cut), g.Wait())
 	n.log.Info("stopped")
 	return err

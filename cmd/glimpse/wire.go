@@ -93,7 +93,7 @@ func build(ctx context.Context, c config.Config, log *slog.Logger) (_ *node, err
 	if err != nil {
 		return nil, errors.Join(err, svc.Close(ctx))
 	}
-	if err = n.cluster.join(ctx, n, id, cluster.geometry, svc, leases); err != nil {
+	if err = n.cluster.prepare(ctx, n, id, cluster.geometry, svc, leases); err != nil {
 		return nil, errors.Join(err, cache.Close(ctx), svc.Close(ctx))
 	}
 	front.bind(cache, svc, n.cluster)
@@ -125,7 +125,10 @@ func build(ctx context.Context, c config.Config, log *slog.Logger) (_ *node, err
 		return nil, err
 	}
 	n.onClose(func(context.Context) error { return n.ops.close() })
-	return n, n.listen(ctx)
+	if err := n.listen(ctx); err != nil {
+		return nil, err
+	}
+	return n, n.cluster.gossip(n, id)
 }
 
 // lock keeps a second node away from the same data folder.

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 
 	"glimpse/cmd/testenv"
@@ -33,7 +32,7 @@ func run(ctx context.Context, out io.Writer, up func([]*testenv.Node)) error {
 	}
 	defer os.RemoveAll(dir)
 	return testenv.Alone(ctx, dir, out, func(t *testenv.Standalone) error {
-		nodes := testenv.Cluster(t, 3, "stores.main.shared=true", "stores.main.path="+filepath.Join(dir, "images"))
+		nodes := testenv.Cluster(t, 3)
 		for i, n := range nodes {
 			fmt.Fprintf(out, "node %d: http://%s, operations http://%s\n", i+1, n.API, n.Ops)
 		}

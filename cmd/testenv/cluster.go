@@ -10,10 +10,11 @@ import (
 func Cluster(t testing.TB, nodes int, more ...string) []*Node {
 	t.Helper()
 	dsn := MariaDB(t)
+	images := t.TempDir()
 	var all []*Node
 	first := ""
 	for i := range nodes {
-		sets := append(Member(t, fmt.Sprint("n", i+1), dsn, first), more...)
+		sets := append(Member(t, fmt.Sprint("n", i+1), dsn, first, images), more...)
 		if i == 0 {
 			first = sets[1][len("listen.gossip="):]
 		}
@@ -23,10 +24,13 @@ func Cluster(t testing.TB, nodes int, more ...string) []*Node {
 }
 
 // Member are the keys of a node of a cluster that is to join another one, or
-// nobody yet where join is "".
-func Member(t testing.TB, name, dsn, join string) []string {
+// nobody yet where join is "". images is the folder of the store that all share.
+func Member(t testing.TB, name, dsn, join, images string) []string {
 	t.Helper()
-	sets := []string{"listen.peer=" + address(t), "listen.gossip=" + address(t), "node.name=" + name, "cluster.label=test", "registry.url=" + dsn}
+	sets := []string{
+		"listen.peer=" + address(t), "listen.gossip=" + address(t), "node.name=" + name, "cluster.label=test", "registry.url=" + dsn,
+		"stores.main.path=" + images, "stores.main.shared=true",
+	}
 	if join != "" {
 		sets = append(sets, "cluster.join=["+join+"]")
 	}

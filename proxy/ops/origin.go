@@ -24,6 +24,9 @@ var pieces = sync.Pool{New: func() any { b := make([]byte, pieceSize); return &b
 func (s *Service) OpenRange(ctx context.Context, o chunk.Object, off, n int64) (chunk.Stream, error) {
 	m, t, err := s.find(ctx, o)
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil, err
+		}
 		return nil, unresolved(err)
 	}
 	if n < 0 {

@@ -123,6 +123,11 @@ func (c *Config) validateCluster(bad func(key, format string, args ...any)) {
 	if !Loopback(c.Listen.Gossip) && c.Cluster.KeyringFile == "" {
 		bad("listen.gossip", "beyond loopback the nodes need cluster.keyring_file")
 	}
+	for id, keys := range c.Stores {
+		if shared, _ := keys["shared"].(bool); keys["type"] == "file" && !shared && fmt.Sprint(keys["shared"]) != "true" {
+			bad("stores."+id, "a folder of one node alone can't be served by the others: shared: true says that all nodes have it")
+		}
+	}
 	if _, ok := cutSQLite(c.Registry.URL.Reveal()); ok {
 		bad("registry.url", "the nodes of a cluster share a MySQL or MariaDB; SQLite is for one node")
 	}
