@@ -54,8 +54,11 @@ func (c clusterInitCmd) Run(out io.Writer) error {
 		data []byte
 	}{{"ca.pem", 0o644, pair.Cert}, {"ca-key.pem", 0o600, pair.Key}, {"gossip.keys", 0o600, []byte(member.NewKey() + "\n")}}
 	for _, f := range files {
-		if _, err := os.Lstat(filepath.Join(c.Dir, f.name)); !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("%s is there already (or: %v); nothing was written", filepath.Join(c.Dir, f.name), err)
+		switch _, err := os.Lstat(filepath.Join(c.Dir, f.name)); {
+		case err == nil:
+			return fmt.Errorf("%s is there already; nothing was written", filepath.Join(c.Dir, f.name))
+		case !errors.Is(err, fs.ErrNotExist):
+			return err
 		}
 	}
 	for _, f := range files {
