@@ -133,6 +133,11 @@ func TestCorruptOriginIsHeldBack(t *testing.T) {
 		}
 		return p
 	}}
+	o.gate = func(off int64) {
+		if off == int64(len(data)) {
+			time.Sleep(20 * time.Millisecond) // a reader that would take all has the time to
+		}
+	}
 	s := start(t, c, nil)
 	l := s.Level("home", o)
 	got, err := fetch(t.Context(), l, object(data), 0, -1)

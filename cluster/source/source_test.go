@@ -342,6 +342,25 @@ func TestAnOwnerThatCanNotResolve(t *testing.T) {
 		nodes := members(3, "a")
 		w := settle(t, imageSize, nodes...)
 		w.nodes[nodes[1].ID].cannot = true
+		// Its own client wants what it owns, which nobody has asked for yet.
+		n, asked := w.nodes[nodes[1].ID], 0
+		for e := range small.ExtentOf(small.Count(imageSize)-1) + 1 {
+			if asked > 0 || !n.r.OwnsHome(w.object(), e) {
+				continue
+			}
+			asked++
+			b, err := n.client.Open(t.Context(), w.object(), small.Off(e*small.Extent), 10)
+			if err == nil {
+				_, err = io.ReadFull(b, make([]byte, 10))
+				_ = b.Close()
+			}
+			if err != nil {
+				t.Errorf("its own client: %v", err)
+			}
+		}
+		if asked == 0 {
+			t.Error("it owns nothing: the test shows nothing")
+		}
 		if failed := w.storm(6, ids(nodes)...); failed > 0 {
 			t.Errorf("%d clients failed", failed)
 		}

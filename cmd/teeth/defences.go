@@ -229,7 +229,7 @@ var defences = []defence{
 	},
 	{
 		name: "another node takes over what this one can't find", file: "cachestore/reader.go",
-		old: "if errors.Is(err, chunk.ErrUnresolved) && !r.cur.asked {", off: "if false {",
+		old: "if errors.Is(err, chunk.ErrUnresolved) && r.l.owns != nil && !r.cur.asked {", off: "if false {",
 		pkg: "cluster/source", test: "TestAnOwnerThatCanNotResolve",
 	},
 	{
