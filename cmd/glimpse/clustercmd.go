@@ -229,6 +229,9 @@ func (c configFlags) call(ctx context.Context, path string, body, into any) erro
 	if err != nil {
 		return err
 	}
+	if resp.StatusCode == http.StatusNotFound {
+		return errors.New("the node that answers on listen.ops is alone: it has no cluster.label")
+	}
 	if resp.StatusCode != http.StatusOK {
 		return errors.New(strings.TrimSpace(string(b)))
 	}
