@@ -25,7 +25,7 @@ build-ceph: go ## bin/glimpse with the rbd store; needs a C compiler, librados-d
 run: build ## build and start a node on embedded defaults, http://127.0.0.1:9292
 	@exec bin/glimpse serve
 
-servers: build ## start real stores to try a node on (Swift, S3, Ceph, nginx; what is installed), on loopback
+servers: $(if $(CEPH_TAGS),build-ceph,build) ## start real stores to try a node on (Swift, S3, Ceph, nginx; what is installed), on loopback
 	@go build -o bin/servers ./cmd/servers
 	@bin/servers start
 
