@@ -33,8 +33,9 @@ func (m *mostly) Read(p []byte) (int, error) {
 	return int(n), nil
 }
 
-// An upload of 50 GiB whose size nobody announced goes into a folder and a bucket
-// with no more memory than a small one, and its hash is right.
+// An upload of 50 GiB whose size nobody announced goes into a folder with no more
+// memory than a small one, and its hash is right. For the bucket it is 20 GiB:
+// versitygw writes all that it holds, twice while parts become an object.
 func TestAnUploadOfFiftyGiB(t *testing.T) {
 	size := int64(1 << 30) // for want of time
 	if os.Getenv("GLIMPSE_LONG") != "" {
@@ -46,12 +47,15 @@ func TestAnUploadOfFiftyGiB(t *testing.T) {
 		sets = append(sets, "stores.s3."+key)
 	}
 	n := testenv.Glimpse(t, sets...)
-	sum := sha512.New()
-	_, err := io.Copy(sum, &mostly{size: size})
-	must(t, err)
-	want := hex.EncodeToString(sum.Sum(nil))
 	a := on(t, n.API)
 	for _, store := range []string{"main", "s3"} {
+		if store == "s3" {
+			size = min(size, 20<<30)
+		}
+		sum := sha512.New()
+		_, err := io.Copy(sum, &mostly{size: size})
+		must(t, err)
+		want := hex.EncodeToString(sum.Sum(nil))
 		id := a.create("large in "+store, "raw")
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, n.URL("/v2/images/"+id+"/file"), io.MultiReader(&mostly{size: size}))
 		must(t, err)
@@ -75,7 +79,7 @@ func TestAnUploadOfFiftyGiB(t *testing.T) {
 	must(t, err)
 	peak, err := strconv.Atoi(regexp.MustCompile(`VmHWM:\s+(\d+) kB`).FindStringSubmatch(string(status))[1])
 	must(t, err)
-	t.Logf("%d GiB each; at most %d MiB of memory", size>>30, peak>>10)
+	t.Logf("at most %d MiB of memory", peak>>10)
 	if peak>>10 > 256+192 { // the slabs, and as much as a node has besides
 		t.Errorf("%d MiB of memory", peak>>10)
 	}
