@@ -280,7 +280,7 @@ func (m *Members) Stats() Stats {
 		if node.Role == ring.Client {
 			s.States["client"]++
 		} else {
-			s.States[[...]string{"warming", "ready", "draining"}[node.State]]++
+			s.States[node.State.String()]++
 		}
 	}
 	m.mu.Lock()

@@ -11,6 +11,8 @@ const (
 	Draining
 )
 
+func (s State) String() string { return [...]string{"warming", "ready", "draining"}[s] }
+
 // Role is what a node takes part in.
 type Role uint8
 
@@ -19,6 +21,8 @@ const (
 	Member Role = iota
 	Client
 )
+
+func (r Role) String() string { return [...]string{"member", "client"}[r] }
 
 // Node is a node as others see it.
 type Node struct {

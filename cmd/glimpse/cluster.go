@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -124,6 +125,14 @@ func (cl *clusterNode) gossip(n *node, id string) error {
 		return fmt.Errorf("cluster: %w", err)
 	}
 	n.onClose(func(context.Context) error { cl.members.Close(); return nil })
+	stop := cl.members.Watch(func(old, now *ring.Ring) {
+		for _, was := range old.Nodes() {
+			if _, ok := now.Node(was.ID); !ok {
+				cl.peers.Forget(was.ID)
+			}
+		}
+	})
+	n.onClose(func(context.Context) error { stop(); return nil })
 	cl.heart = registry.NewHeart(cl.table, func() registry.NodeRow { return cl.row(c) }, n.log)
 	return nil
 }
@@ -147,7 +156,7 @@ func (cl *clusterNode) row(c config.Config) registry.NodeRow {
 	}
 	r := registry.NodeRow{
 		ID: n.ID, Name: n.Name, Zone: n.Zone, Gossip: cl.members.Address(), Peer: n.Peer, API: n.API, Epoch: n.Epoch,
-		Role: role(n.Role), State: word(n.State), Stores: slices.Sorted(maps.Keys(c.Stores)), Lease: c.Registry.MaxStaleness,
+		Role: n.Role.String(), State: n.State.String(), Stores: slices.Sorted(maps.Keys(c.Stores)), Lease: c.Registry.MaxStaleness,
 	}
 	if n.Role == ring.Client {
 		r.Lease = 0
@@ -159,7 +168,7 @@ func (cl *clusterNode) row(c config.Config) registry.NodeRow {
 func self(c config.Config, id string, epoch uint32) ring.Node {
 	n := ring.Node{
 		ID: id, Name: c.Node.Name, Zone: c.Node.Zone, Weight: int64(c.Node.Weight), Epoch: epoch, Edge: c.Cluster.Edge,
-		Peer: first(c.Cluster.Advertise.Peer, reachable(c.Listen.Peer)), API: first(c.Cluster.Advertise.API, reachable(c.Listen.API)),
+		Peer: cmp.Or(c.Cluster.Advertise.Peer, reachable(c.Listen.Peer)), API: cmp.Or(c.Cluster.Advertise.API, reachable(c.Listen.API)),
 	}
 	if n.Weight == 0 {
 		n.Weight = int64(c.Cache.Disk.Size) + int64(c.Cache.Memory.Size)
@@ -178,13 +187,6 @@ func reachable(listen string) string {
 		return ":" + port
 	}
 	return listen
-}
-
-func first(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 // nextEpoch counts this node's starts, in data_dir.

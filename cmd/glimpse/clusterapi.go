@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 
 	"glimpse/cluster/ring"
@@ -88,27 +87,8 @@ func (cl *clusterNode) status(label string) clusterStatus {
 	s := clusterStatus{Label: label, Self: cl.members.Self().ID, Nodes: []memberView{}}
 	for _, n := range rg.Nodes() {
 		s.Nodes = append(s.Nodes, memberView{
-			ID: n.ID, Name: n.Name, Zone: n.Zone, State: word(n.State), Role: role(n.Role), Edge: n.Edge, Share: rg.Share(n.ID), Peer: n.Peer, API: n.API,
+			ID: n.ID, Name: n.Name, Zone: n.Zone, State: n.State.String(), Role: n.Role.String(), Edge: n.Edge, Share: rg.Share(n.ID), Peer: n.Peer, API: n.API,
 		})
 	}
 	return s
-}
-
-func word(s ring.State) string {
-	switch s {
-	case ring.Warming:
-		return "warming"
-	case ring.Ready:
-		return "ready"
-	case ring.Draining:
-		return "draining"
-	}
-	return fmt.Sprint(uint8(s))
-}
-
-func role(r ring.Role) string {
-	if r == ring.Client {
-		return "client"
-	}
-	return "member"
 }

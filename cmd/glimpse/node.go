@@ -96,11 +96,11 @@ func (n *node) run(drain, cut context.Context) error {
 	var background sync.WaitGroup // what uses the registry: over before that is closed
 	beat, stopBeat := context.WithCancel(services)
 	defer stopBeat()
-	left := make(chan struct{})
+	left, became := make(chan struct{}), make(chan struct{})
 	if cl := n.cluster; cl != nil {
 		serve(func() error { return cl.server.Serve(cl.listener) })
 		background.Go(func() { defer close(left); cl.heart.Run(beat) })
-		background.Go(func() { cl.ready(services, n.log) })
+		background.Go(func() { defer close(became); cl.ready(services, n.log) })
 		background.Go(func() { cl.watchCertificate(services, n.log) })
 	}
 	background.Go(func() { registry.Run(services, "reaper", reapEvery, n.reaper.Pass, n.log) })
@@ -114,6 +114,7 @@ func (n *node) run(drain, cut context.Context) error {
 	}
 	n.draining.Store(true)
 	if n.cluster != nil {
+		<-became // or it would be ready again after it drains
 		n.cluster.drain(cut, n.log)
 	}
 	grace, cancel := context.WithTimeout(cut, n.config.Limits.ShutdownGrace)
