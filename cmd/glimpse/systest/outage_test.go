@@ -46,7 +46,7 @@ func TestTheDatabaseGoesAwayAndComesBack(t *testing.T) {
 	if code, _ := on(t, n.Ops).text("GET", "/readyz", ""); code != 503 {
 		t.Errorf("ready: %d", code)
 	}
-	if w.cuts == 0 {
+	if w.count() == 0 {
 		t.Error("nothing was cut")
 	}
 

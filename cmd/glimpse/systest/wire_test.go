@@ -120,6 +120,15 @@ func (w *wire) set(cut bool) {
 	}
 }
 
+// count says how many connections met a fault since it was last asked.
+func (w *wire) count() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := w.cuts
+	w.cuts = 0
+	return n
+}
+
 // hang makes the wire dead, until set.
 func (w *wire) hang() {
 	w.mu.Lock()
