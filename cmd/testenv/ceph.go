@@ -18,7 +18,7 @@ import (
 )
 
 // CephCluster is a real Ceph of one monitor and one OSD that keeps its objects in
-// memory, with cephx on and no manager.
+// memory (with GLIMPSE_LONG on disk), with cephx on and no manager.
 type CephCluster struct {
 	Conf    string // a ceph.conf for clients; it names the keyring
 	Keyring string // of client.admin
@@ -83,14 +83,24 @@ mon data avail warn = 2
 mon data avail crit = 1
 [osd]
 osd data = %[1]s/osd
-osd objectstore = memstore
-memstore device bytes = 8589934592
-osd class default list = *
+%[5]sosd class default list = *
 osd class load list = *
 keyring = %[1]s/osd/keyring
 [client]
 log file =
 admin socket =
+`
+
+const cephInMemory = `osd objectstore = memstore
+memstore device bytes = 8589934592
+`
+
+// cephOnDisk has room for what is larger than memory, as long as it is mostly zeros.
+const cephOnDisk = `osd objectstore = bluestore
+bluestore block size = 64424509440
+bluestore compression mode = force
+bluestore compression algorithm = lz4
+osd memory target = 1073741824
 `
 
 func newCeph() (*CephCluster, error) {
@@ -135,7 +145,11 @@ func (c *CephCluster) startMonitor() error {
 		return err
 	}
 	c.FSID = uuid.NewString()
-	if err := os.WriteFile(c.Conf, fmt.Appendf(nil, cephConf, c.dir, c.FSID, v2, v1), 0o600); err != nil {
+	objects := cephInMemory
+	if os.Getenv("GLIMPSE_LONG") != "" {
+		objects = cephOnDisk
+	}
+	if err := os.WriteFile(c.Conf, fmt.Appendf(nil, cephConf, c.dir, c.FSID, v2, v1, objects), 0o600); err != nil {
 		return err
 	}
 	mon, osd, monmap := c.dir+"/mon.keyring", c.dir+"/osd/keyring", c.dir+"/monmap"
