@@ -79,7 +79,9 @@ func (l *Leases) update(ctx context.Context, on Images, id string, fn func(*imag
 	return m, err
 }
 
-func (l *Leases) memberWritten(ctx context.Context, imageID string, err error) {
+// wrote ends the leases on an image of which something was written that nodes
+// cache.
+func (l *Leases) wrote(ctx context.Context, imageID string, err error) {
 	l.Drop(imageID)
 	if mayStand(err) {
 		l.tell(ctx, imageID)

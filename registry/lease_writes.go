@@ -26,19 +26,19 @@ func (w *writes) Update(ctx context.Context, id string, fn func(*image.Image) er
 
 func (w *writes) AddMember(ctx context.Context, imageID, project string, limit int) (image.Member, error) {
 	m, err := w.Registry.AddMember(ctx, imageID, project, limit)
-	w.leases.memberWritten(ctx, imageID, err)
+	w.leases.wrote(ctx, imageID, err)
 	return m, err
 }
 
 func (w *writes) SetMemberStatus(ctx context.Context, imageID, project string, s image.MemberStatus) (image.Member, error) {
 	m, err := w.Registry.SetMemberStatus(ctx, imageID, project, s)
-	w.leases.memberWritten(ctx, imageID, err)
+	w.leases.wrote(ctx, imageID, err)
 	return m, err
 }
 
 func (w *writes) RemoveMember(ctx context.Context, imageID, project string) error {
 	err := w.Registry.RemoveMember(ctx, imageID, project)
-	w.leases.memberWritten(ctx, imageID, err)
+	w.leases.wrote(ctx, imageID, err)
 	return err
 }
 
@@ -58,6 +58,18 @@ func (w *writes) Activate(ctx context.Context, token string, a Activation) (imag
 	w.leases.dropFlights()
 	if err == nil {
 		w.leases.tell(ctx, m.ID)
+	}
+	return m, err
+}
+
+func (w *writes) Adopt(ctx context.Context, token string, fn func(*image.Image) error) (image.Image, error) {
+	var id string
+	m, err := w.Registry.Adopt(ctx, token, func(m *image.Image) error {
+		id = m.ID
+		return fn(m)
+	})
+	if id != "" {
+		w.leases.wrote(ctx, id, err)
 	}
 	return m, err
 }

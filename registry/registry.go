@@ -59,7 +59,7 @@ type UploadState string
 // The states of an upload row.
 const (
 	UploadLive   UploadState = "live"   // under way, or its node died: its lease then lapses
-	UploadDone   UploadState = "done"   // activated: its locator is the image's
+	UploadDone   UploadState = "done"   // activated or adopted: its locator is the image's
 	UploadFailed UploadState = "failed" // over, and its bytes are not yet known to be gone
 	UploadClean  UploadState = "clean"  // over, and its bytes are gone
 )
@@ -84,6 +84,12 @@ type Uploads interface {
 	// Begin moves the image from queued to saving and notes the attempt. Conflict
 	// where the image is not queued.
 	Begin(ctx context.Context, imageID, store, node string) (Upload, error)
+	// BeginCopy notes an attempt to give an active image another place, and leaves
+	// the image as it is. Conflict where it is not active.
+	BeginCopy(ctx context.Context, imageID, store, node string) (Upload, error)
+	// Adopt is Images.Update for an attempt that is complete: fn adds its place to
+	// the image. Gone and Unavailable mean what they do of Activate.
+	Adopt(ctx context.Context, token string, fn func(*image.Image) error) (image.Image, error)
 	// Note stores the attempt's locator, before the first byte is written.
 	Note(ctx context.Context, token string, at image.Secret) error
 	// Renew makes the lease as long as at Begin. Gone where the attempt is over:

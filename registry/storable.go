@@ -101,3 +101,11 @@ func locations(all []image.Location) error {
 	}
 	return nil
 }
+
+// Copyable says why an image can't be given another place. For implementations.
+func Copyable(m image.Image) error {
+	if m.Status != image.Active {
+		return image.Errorf(image.Conflict, "Image %s is in status '%s', not active.", m.ID, m.Status)
+	}
+	return nil
+}

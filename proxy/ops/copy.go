@@ -2,10 +2,7 @@ package ops
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 
 	"glimpse/backends"
@@ -17,10 +14,8 @@ var ErrHasIt = errors.New("the store has the image already")
 
 // Copy reads an active image from the heaviest of its stores, proves the bytes on
 // their way, writes them to another store and adds the new place to the record.
-// Only proven bytes are committed. Whatever fails leaves the record as it was and
-// nothing in the store, unless it is not known whether the record names the copy.
-// A crash leaves half-done work for Sweep; between the commit and the record's it
-// leaves an object that nothing names.
+// Only proven bytes are committed. Whatever fails leaves the record as it was; what
+// was written is removed, now or by the reaper.
 func (s *Service) Copy(ctx context.Context, m image.Image, store string, progress func(bytes int)) error {
 	st := s.stores[store]
 	switch {
@@ -37,39 +32,52 @@ func (s *Service) Copy(ctx context.Context, m image.Image, store string, progres
 	if err != nil {
 		return err
 	}
-	w, err := st.Backend.Create(ctx, copyKey(m.ID), t.object.Size)
-	if err != nil {
-		return writeError(err)
-	}
-	at, err := s.transfer(ctx, m, t, w, progress)
-	if err != nil {
-		return errors.Join(err, w.Cancel(), s.withdraw(ctx, st, w.Locator()))
-	}
-	// A copy that is complete is not given up for a caller who leaves now.
-	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
-	defer cancel()
-	m, err = s.adopt(after, m.ID, st, at)
+	up, err := s.cfg.Registry.BeginCopy(ctx, m.ID, st.ID, s.cfg.NodeID)
 	if err != nil {
 		return err
 	}
-	return s.credit(after, m, t, at)
+	up.First = false // the bare id is an upload's: other stores than this may take it for one's object
+	a := &attempt{s: s, u: Upload{Image: m, Announced: t.object.Size}, st: st, up: up}
+	if err := a.copy(ctx, t, progress); err != nil {
+		a.abandon(ctx)
+		return err
+	}
+	return nil
 }
 
-// copyKey names an object as every attempt but the first upload's is named: by
-// the image and a token of its own.
-func copyKey(imageID string) string {
-	var token [16]byte
-	_, _ = rand.Read(token[:]) // never fails
-	return imageID + "-" + hex.EncodeToString(token[:])
+// copy does a copy under a lease that is renewed until it ends.
+func (a *attempt) copy(parent context.Context, t target, progress func(int)) error {
+	ctx, cancel := context.WithCancelCause(parent)
+	lease := a.renew(ctx, cancel)
+	defer func() { cancel(nil); <-lease }()
+	at, err := a.transfer(ctx, t, progress)
+	if err != nil {
+		if cause := context.Cause(ctx); image.KindOf(cause) == image.Gone {
+			return cause // ended from outside: that says more than what broke
+		}
+		return err
+	}
+	// A copy that is complete is not given up for a caller who leaves now.
+	after, stop := context.WithTimeout(context.WithoutCancel(parent), cleanupTime)
+	defer stop()
+	m, err := a.adopt(after, at)
+	if err != nil {
+		return err
+	}
+	if err := a.s.credit(after, m, t, at); err != nil {
+		a.s.cfg.Log.Warn("what is known of the bytes of a copy will be learned again", "image", m.ID, "error", err)
+	}
+	return nil
 }
 
 // transfer writes the bytes and commits them when they are proven.
-func (s *Service) transfer(ctx context.Context, m image.Image, t target, w backends.Writer, progress func(int)) (backends.Locator, error) {
-	if _, err := w.Write(nil); err != nil {
-		return "", writeError(err)
+func (a *attempt) transfer(ctx context.Context, t target, progress func(int)) (backends.Locator, error) {
+	if err := a.create(ctx); err != nil {
+		return "", err
 	}
+	s, m := a.s, a.u.Image
 	p := s.newProof(m, t)
-	if _, err := s.readAll(ctx, t, io.MultiWriter(p, refusing{w}, told(progress))); err != nil {
+	if _, err := s.readAll(ctx, t, io.MultiWriter(p, refusing{a.out}, told(progress))); err != nil {
 		return "", err
 	}
 	v, err := p.conclude(ctx)
@@ -79,7 +87,8 @@ func (s *Service) transfer(ctx context.Context, m image.Image, t target, w backe
 	if !v.Good() {
 		return "", image.Wrap(image.Unavailable, errBad, "The image's data is damaged: it is not copied.")
 	}
-	at, err := w.Commit(ctx)
+	at, err := a.out.Commit(ctx)
+	a.committed = !errors.Is(err, backends.ErrExists) // after any other error it may be there all the same
 	return at, writeError(err)
 }
 
@@ -92,21 +101,12 @@ func (r refusing) Write(b []byte) (int, error) {
 	return n, writeError(err)
 }
 
-// withdraw removes a copy that no record names: its key is of this copy alone, and
-// a commit that seems to have failed may have been done.
-func (s *Service) withdraw(ctx context.Context, st *Store, at backends.Locator) error {
-	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
-	defer cancel()
-	if err := s.DeleteLocator(after, st.ID, image.Secret(at.Reveal())); err != nil {
-		return fmt.Errorf("store %s may keep a part of the copy: %w", st.ID, err)
-	}
-	return nil
-}
-
-// adopt adds a place to the record. Where it can't, the object goes again, unless
-// it is not known whether the record names it.
-func (s *Service) adopt(ctx context.Context, id string, st *Store, at backends.Locator) (image.Image, error) {
-	m, err := s.cfg.Registry.Update(ctx, id, func(m *image.Image) error {
+// adopt adds a place to the record. When the registry's answer is lost the record
+// is read again; if that can't be had either, nothing is touched.
+func (a *attempt) adopt(ctx context.Context, at backends.Locator) (image.Image, error) {
+	s, st := a.s, a.st
+	a.unknown = true
+	m, err := s.cfg.Registry.Adopt(ctx, a.up.Token, func(m *image.Image) error {
 		switch limit := s.cfg.Limits.Locations; {
 		case m.Status != image.Active:
 			return image.Errorf(image.Conflict, "Image %s is in status '%s', not active.", m.ID, m.Status)
@@ -124,12 +124,13 @@ func (s *Service) adopt(ctx context.Context, id string, st *Store, at backends.L
 	case err == nil:
 		return m, nil
 	case k != image.Unavailable && k != image.Internal:
-		return m, errors.Join(err, s.withdraw(ctx, st, at))
+		a.unknown = false // refused
+		return m, err
 	}
-	if m, gerr := s.cfg.Registry.Get(ctx, id); gerr == nil && names(m, at) {
+	if m, gerr := s.cfg.Registry.Get(ctx, a.u.Image.ID); gerr == nil && names(m, at) {
 		return m, nil
 	}
-	return m, fmt.Errorf("store %s may keep a copy that no image names: %w", st.ID, err)
+	return m, err
 }
 
 // credit files that the bytes at a new place are those that were proven. Without

@@ -141,7 +141,7 @@ func object(m image.Image) string { return path.Base(m.Locations[0].URL.Reveal()
 // faulty is a registry whose Activate fails as told.
 type faulty struct {
 	registry.Registry
-	before, after error // Activate: refuse, or do it and lose the answer
+	before, after error // Activate and Adopt: refuse, or do it and lose the answer
 	renewErr      error
 	fired         int
 	begun         chan string // tokens, if somebody listens
@@ -161,6 +161,19 @@ func (f *faulty) Activate(ctx context.Context, token string, a registry.Activati
 		return image.Image{}, f.before
 	}
 	m, err := f.Registry.Activate(ctx, token, a)
+	if err == nil && f.after != nil {
+		f.fired++
+		return image.Image{}, f.after
+	}
+	return m, err
+}
+
+func (f *faulty) Adopt(ctx context.Context, token string, fn func(*image.Image) error) (image.Image, error) {
+	if f.before != nil {
+		f.fired++
+		return image.Image{}, f.before
+	}
+	m, err := f.Registry.Adopt(ctx, token, fn)
 	if err == nil && f.after != nil {
 		f.fired++
 		return image.Image{}, f.after

@@ -24,8 +24,8 @@ const (
 	sweepMost = 1000
 )
 
-// Sweep ends the half-done work in the stores that no attempt answers for: of
-// copies whose process died, and of uploads whose rows are gone with their image.
+// Sweep ends the half-done work in the stores that no attempt answers for: its row
+// is gone with the image.
 // Only keys that end in a token of ours are looked at: what a Glance writes to the
 // same store, and a first upload under the bare id of its image, are never
 // touched. What has an attempt is the reaper's. Should the writer live all the
@@ -109,7 +109,7 @@ func (s *Service) wanted(ctx context.Context, id, token string, at backends.Loca
 	return false, err
 }
 
-// keyWithToken is what copyKey makes, and uploads but the first of an image. No
+// keyWithToken is the key of every attempt but the first upload of an image. No
 // Glance gives such a name.
 var keyWithToken = regexp.MustCompile(`^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-([0-9a-f]{32})$`)
 

@@ -34,21 +34,24 @@ func (b *bench) pending() (n int) {
 	return n
 }
 
+// lostKey is that of an attempt that nobody knows of.
+func lostKey(imageID string) string { return imageID + "-" + strings.Repeat("0f", 16) }
+
 // What nobody answers for goes; all else stays.
 func TestASweepEndsOnlyWhatNobodyAnswersFor(t *testing.T) {
 	b := newBench(t, nil)
-	named := copyKey(uuid.NewString())
+	named := lostKey(uuid.NewString())
 	for name, c := range map[string]struct {
 		key   func() string
 		idle  time.Duration
 		stays bool
 	}{
-		"a copy that died":             {key: func() string { return copyKey(uuid.NewString()) }},
-		"of an image that is there":    {key: func() string { return copyKey(b.queued(nil).ID) }},
-		"a copy that was just writing": {key: func() string { return copyKey(uuid.NewString()) }, idle: time.Hour, stays: true},
-		"under an image's id":          {key: uuid.NewString, stays: true},
-		"as Glance's segments":         {key: func() string { return uuid.NewString() + "-00001" }, stays: true},
-		"another's name":               {key: func() string { return "backup-" + strings.Repeat("a", 32) }, stays: true},
+		"an attempt long ago":       {key: func() string { return lostKey(uuid.NewString()) }},
+		"of an image that is there": {key: func() string { return lostKey(b.queued(nil).ID) }},
+		"one that was just writing": {key: func() string { return lostKey(uuid.NewString()) }, idle: time.Hour, stays: true},
+		"under an image's id":       {key: uuid.NewString, stays: true},
+		"as Glance's segments":      {key: func() string { return uuid.NewString() + "-00001" }, stays: true},
+		"another's name":            {key: func() string { return "backup-" + strings.Repeat("a", 32) }, stays: true},
 		"an upload's": {key: func() string {
 			up, err := b.reg.Begin(t.Context(), b.queued(nil).ID, "main", "n1")
 			if err != nil {
@@ -70,7 +73,7 @@ func TestASweepEndsOnlyWhatNobodyAnswersFor(t *testing.T) {
 		"named by its image with other credentials": {key: func() string {
 			key := ""
 			b.foreign(nil, func(m *image.Image) {
-				key = copyKey(m.ID)
+				key = lostKey(m.ID)
 				m.Locations[0].URL = image.Secret("mem://user:old@m/" + key)
 			})
 			return key
@@ -97,12 +100,12 @@ func TestASweepEndsOnlyWhatNobodyAnswersFor(t *testing.T) {
 // uploads.
 func TestASweepThatMayNotKnow(t *testing.T) {
 	b := newBench(t, func(c *Config) { c.Stores[0].ReadOnly = true })
-	b.halfDone(copyKey(uuid.NewString()))
+	b.halfDone(lostKey(uuid.NewString()))
 	if r, err := b.Sweep(t.Context(), 0); err != nil || r.Seen != 0 {
 		t.Errorf("a read-only store: %+v, %v", r, err)
 	}
 	b = newBench(t, nil)
-	b.halfDone(copyKey(uuid.NewString()))
+	b.halfDone(lostKey(uuid.NewString()))
 	b.reg.Registry = mute{b.reg.Registry}
 	if r, err := b.Sweep(t.Context(), 0); err == nil || r.Done != 0 || b.pending() != 1 {
 		t.Errorf("%+v, %v", r, err)

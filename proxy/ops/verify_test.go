@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -12,7 +13,9 @@ import (
 	"glimpse/backends"
 	"glimpse/backends/backendtest"
 	"glimpse/backends/mem"
+	"glimpse/registry"
 	"glimpse/registry/image"
+	"glimpse/registry/memstore"
 )
 
 func TestVerify(t *testing.T) {
@@ -213,6 +216,68 @@ func TestACopyThatIsNotNamedGoes(t *testing.T) {
 			t.Errorf("%s: %d objects left", name, n)
 		}
 		cancel()
+	}
+}
+
+// What happens around the moment in which the registry takes a copy never loses an
+// object that an image names, and the reaper finds every other one.
+func TestACopyThatTheRegistryDoesNotTake(t *testing.T) {
+	away := image.Errorf(image.Unavailable, "away")
+	for name, c := range map[string]struct {
+		fault  func(b *bench)
+		taken  bool // the copy is the image's
+		waits  bool // its object is left to the reaper
+		passes bool // the caller hears of no error
+	}{
+		"its answer is lost":     {fault: func(b *bench) { b.reg.after = away }, taken: true, passes: true},
+		"nobody knows, it isn't": {fault: func(b *bench) { b.reg.before = away }, waits: true},
+		"refused":                {fault: func(b *bench) { b.reg.before = image.Errorf(image.TooLarge, "no") }},
+		"it was reaped meanwhile": {fault: func(b *bench) {
+			b.reg.renewErr = away
+			second := b.stores["second"]
+			second.Backend = left{second.Backend, func() {
+				b.reg.Registry.(*memstore.Store).Lapse()
+				b.reap()
+				b.reg.fired++
+			}}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			second := mem.New("s")
+			b := newBench(t, func(c *Config) { c.Stores = append(c.Stores, Store{ID: "second", Type: "mem", Backend: second}) })
+			m, err := b.upload(b.queued(nil), bytes.NewReader(backendtest.Bytes(300)), -1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.fault(b)
+			if err := b.Copy(t.Context(), m, "second", nil); (err == nil) != c.passes {
+				t.Errorf("got %v", err)
+			}
+			if b.reg.fired == 0 {
+				t.Error("no fault fired")
+			}
+			if left := second.Len() == 1; left != (c.taken || c.waits) {
+				t.Errorf("an object is left: %v", left)
+			}
+			*b.reg = faulty{Registry: b.reg.Registry}
+			b.reg.Registry.(*memstore.Store).Lapse()
+			b.reap()
+			if left := second.Len() == 1; left != c.taken {
+				t.Errorf("behind the reaper an object is left: %v", left)
+			}
+			if m, err = b.reg.Get(t.Context(), m.ID); err != nil || (len(m.Locations) == 2) != c.taken {
+				t.Errorf("%d locations, %v", len(m.Locations), err)
+			}
+		})
+	}
+}
+
+// reap has the reaper look at what has lapsed.
+func (b *bench) reap() {
+	b.t.Helper()
+	r := registry.Reaper{Uploads: b.reg, Deleter: b.Service, Log: slog.New(slog.DiscardHandler)}
+	if _, err := r.Pass(b.t.Context()); err != nil {
+		b.t.Error(err)
 	}
 }
 

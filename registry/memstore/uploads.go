@@ -16,6 +16,18 @@ func errGone() error { return image.Errorf(image.Gone, "The upload is over.") }
 
 // Begin moves the image from queued to saving and notes the attempt.
 func (s *Store) Begin(ctx context.Context, imageID, store, node string) (registry.Upload, error) {
+	return s.begin(ctx, imageID, store, node, func(r *row) error {
+		_, err := s.changeLocked(r, func(m *image.Image) error { return m.SetStatus(image.Saving) })
+		return err
+	})
+}
+
+// BeginCopy notes an attempt to give an active image another place.
+func (s *Store) BeginCopy(ctx context.Context, imageID, store, node string) (registry.Upload, error) {
+	return s.begin(ctx, imageID, store, node, func(r *row) error { return registry.Copyable(r.Image) })
+}
+
+func (s *Store) begin(ctx context.Context, imageID, store, node string, toward func(*row) error) (registry.Upload, error) {
 	if err := ended(ctx); err != nil {
 		return registry.Upload{}, err
 	}
@@ -24,19 +36,17 @@ func (s *Store) Begin(ctx context.Context, imageID, store, node string) (registr
 			return registry.Upload{}, err
 		}
 	}
-	var b [16]byte
-	if _, err := rand.Read(b[:]); err != nil {
-		return registry.Upload{}, err
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r, err := s.liveLocked(imageID)
 	if err != nil {
 		return registry.Upload{}, err
 	}
-	if _, err := s.changeLocked(r, func(m *image.Image) error { return m.SetStatus(image.Saving) }); err != nil {
+	if err := toward(r); err != nil {
 		return registry.Upload{}, err
 	}
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
 	up := &registry.Upload{
 		ImageID: imageID, Token: hex.EncodeToString(b[:]), Store: store, Node: node,
 		First: s.newestLocked(imageID) == nil, State: registry.UploadLive, LeaseUntil: time.Now().Add(s.lease).UTC(),
@@ -60,6 +70,28 @@ func (s *Store) uploadLocked(token string) *registry.Upload {
 		return nil
 	}
 	return s.uploads[i]
+}
+
+// Adopt is Update for an attempt that is complete.
+func (s *Store) Adopt(ctx context.Context, token string, fn func(*image.Image) error) (image.Image, error) {
+	if err := ended(ctx); err != nil {
+		return image.Image{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	up := s.uploadLocked(token)
+	if up == nil || up.State != registry.UploadLive || up.LeaseUntil.Before(time.Now()) {
+		return image.Image{}, errGone()
+	}
+	r, err := s.liveLocked(up.ImageID)
+	if err != nil {
+		return image.Image{}, errGone()
+	}
+	stored, err := s.changeLocked(r, fn)
+	if err == nil {
+		up.State = registry.UploadDone
+	}
+	return stored, err
 }
 
 // Note stores where the bytes go.

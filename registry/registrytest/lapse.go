@@ -11,6 +11,7 @@ import (
 var lapseTests = map[string]func(t *testing.T, r registry.Registry){
 	"a node that died":                  testLapse,
 	"too late to activate":              testTooLate,
+	"too late to adopt":                 testTooLateToAdopt,
 	"a lapsed lease is renewed in time": testLateRenewal,
 	"overtaken":                         testOvertaken,
 	"oldest first and at most n":        testLapsedOrder,
@@ -62,6 +63,19 @@ func testTooLate(t *testing.T, r registry.Registry) {
 	_, err := r.Activate(t.Context(), up.Token, activation("file:///toolate"))
 	wantKind(t, err, image.Gone)
 	if got := get(t, r, up.ImageID); got.Status != image.Saving || len(got.Locations) != 0 {
+		t.Errorf("got %#v", got)
+	}
+}
+
+func testTooLateToAdopt(t *testing.T, r registry.Registry) {
+	m := activeImage(t, r, "file:///first")
+	up, err := r.BeginCopy(t.Context(), m.ID, "other", "n1")
+	must(t, err)
+	must(t, r.Note(t.Context(), up.Token, "file:///lapsedcopy"))
+	awaitLapse(t, r, up.Token)
+	_, err = r.Adopt(t.Context(), up.Token, adds("file:///lapsedcopy"))
+	wantKind(t, err, image.Gone)
+	if got := get(t, r, m.ID); len(got.Locations) != 1 {
 		t.Errorf("got %#v", got)
 	}
 }

@@ -30,6 +30,8 @@ var uploadTests = map[string]func(t *testing.T, r registry.Registry){
 	"an attempt that wrote nothing":                  testWroteNothing,
 	"a token that never was":                         testNoToken,
 	"a live attempt is left alone":                   testReapLive,
+	"a copy's life":                                  testCopy,
+	"a copy that is too late":                        testLateCopy,
 }
 
 func begin(t *testing.T, r registry.Registry, id string) registry.Upload {
@@ -291,6 +293,67 @@ func testNoToken(t *testing.T, r registry.Registry) {
 	}
 	if ok, err := r.Attempted(t.Context(), token); err != nil || ok {
 		t.Errorf("attempted: %v %v", ok, err)
+	}
+}
+
+// adds gives an image a place, as a copy does.
+func adds(url string) func(*image.Image) error {
+	return func(m *image.Image) error {
+		m.Locations = append(m.Locations, image.Location{URL: image.Secret(url), Status: string(image.Active)})
+		return nil
+	}
+}
+
+func activeImage(t *testing.T, r registry.Registry, url string) image.Image {
+	t.Helper()
+	m := fresh()
+	m.Status = image.Active
+	m.Locations = []image.Location{{URL: image.Secret(url), Status: string(image.Active)}}
+	return create(t, r, m)
+}
+
+func testCopy(t *testing.T, r registry.Registry) {
+	_, err := r.BeginCopy(t.Context(), create(t, r, fresh()).ID, "main", "n1")
+	wantKind(t, err, image.Conflict)
+	m := activeImage(t, r, "file:///first")
+	up, err := r.BeginCopy(t.Context(), m.ID, "other", "n1")
+	must(t, err)
+	if up.ImageID != m.ID || up.Store != "other" || up.State != registry.UploadLive {
+		t.Errorf("got %#v", up)
+	}
+	if got := get(t, r, m.ID); got.Status != image.Active || got.Version != m.Version {
+		t.Errorf("got %s, version %d", got.Status, got.Version)
+	}
+	must(t, r.Note(t.Context(), up.Token, "file:///copy"))
+	_, err = r.Adopt(t.Context(), up.Token, func(*image.Image) error { return image.Errorf(image.Conflict, "no") })
+	wantKind(t, err, image.Conflict)
+	got, err := r.Adopt(t.Context(), up.Token, adds("file:///copy"))
+	must(t, err)
+	if len(got.Locations) != 2 || got.Locations[1].URL != "file:///copy" {
+		t.Errorf("got %#v", got.Locations)
+	}
+	_, err = r.Adopt(t.Context(), up.Token, adds("file:///again"))
+	wantKind(t, err, image.Gone)
+	must(t, r.Fail(t.Context(), up.Token, false)) // it is done
+	wantLapsed(t, r, up.Token, false)
+	remove(t, r, m.ID)
+	wantLapsed(t, r, up.Token, true)
+}
+
+func testLateCopy(t *testing.T, r registry.Registry) {
+	m := activeImage(t, r, "file:///first")
+	up, err := r.BeginCopy(t.Context(), m.ID, "other", "n1")
+	must(t, err)
+	must(t, r.Note(t.Context(), up.Token, "file:///latecopy"))
+	must(t, r.Fail(t.Context(), up.Token, false))
+	ok, err := r.Reap(t.Context(), up.Token)
+	if err != nil || !ok {
+		t.Errorf("reap: %v %v", ok, err)
+	}
+	_, err = r.Adopt(t.Context(), up.Token, adds("file:///latecopy"))
+	wantKind(t, err, image.Gone)
+	if got := get(t, r, m.ID); got.Status != image.Active || len(got.Locations) != 1 {
+		t.Errorf("got %#v", got)
 	}
 }
 

@@ -35,8 +35,22 @@ func (db *DB) Activate(ctx context.Context, token string, a registry.Activation)
 				}
 			}
 		}
-		_, err = exec(ctx, tx, "UPDATE glimpse_uploads SET state = ? WHERE token = ?", string(registry.UploadDone), token)
-		return err
+		return db.setState(ctx, tx, at, registry.UploadDone)
+	})
+	return stored, err
+}
+
+// Adopt is Update for an attempt that is complete.
+func (db *DB) Adopt(ctx context.Context, token string, fn func(*image.Image) error) (image.Image, error) {
+	var stored image.Image
+	err := db.underLock(ctx, "adopt", token, func(tx *sql.Tx, at attempt, old *record) (err error) {
+		if old == nil || at.State != registry.UploadLive || at.lapsed {
+			return errGone()
+		}
+		if stored, err = db.change(ctx, tx, old, fn); err != nil {
+			return err
+		}
+		return db.setState(ctx, tx, at, registry.UploadDone)
 	})
 	return stored, err
 }

@@ -18,6 +18,18 @@ func errGone() error { return image.Errorf(image.Gone, "The upload is over.") }
 
 // Begin moves the image from queued to saving and notes the attempt.
 func (db *DB) Begin(ctx context.Context, imageID, store, node string) (registry.Upload, error) {
+	return db.begin(ctx, "begin upload", imageID, store, node, func(tx *sql.Tx, old *record) error {
+		_, err := db.change(ctx, tx, old, func(m *image.Image) error { return m.SetStatus(image.Saving) })
+		return err
+	})
+}
+
+// BeginCopy notes an attempt to give an active image another place.
+func (db *DB) BeginCopy(ctx context.Context, imageID, store, node string) (registry.Upload, error) {
+	return db.begin(ctx, "begin copy", imageID, store, node, func(_ *sql.Tx, old *record) error { return registry.Copyable(old.Image) })
+}
+
+func (db *DB) begin(ctx context.Context, op, imageID, store, node string, toward func(*sql.Tx, *record) error) (registry.Upload, error) {
 	token, err := newToken()
 	if err != nil {
 		return registry.Upload{}, err
@@ -28,12 +40,12 @@ func (db *DB) Begin(ctx context.Context, imageID, store, node string) (registry.
 		}
 	}
 	var up registry.Upload
-	err = db.write(ctx, "begin upload", func(tx *sql.Tx) error {
+	err = db.write(ctx, op, func(tx *sql.Tx) error {
 		old, err := db.locked(ctx, tx, imageID)
 		if err != nil {
 			return err
 		}
-		if _, err := db.change(ctx, tx, old, func(m *image.Image) error { return m.SetStatus(image.Saving) }); err != nil {
+		if err := toward(tx, old); err != nil {
 			return err
 		}
 		// The image's lock keeps other attempts from being noted meanwhile.
