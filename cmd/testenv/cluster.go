@@ -9,6 +9,22 @@ import (
 // of them first. more are keys of all of them.
 func Cluster(t testing.TB, nodes int, more ...string) []*Node {
 	t.Helper()
+	return clusterOf(t, Binary(t), nodes, more)
+}
+
+// RaceCluster is Cluster with the race detector in its nodes.
+func RaceCluster(t testing.TB, nodes int, more ...string) []*Node {
+	t.Helper()
+	Need(t, "gcc")
+	bin, err := buildRace()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return clusterOf(t, bin, nodes, more)
+}
+
+func clusterOf(t testing.TB, bin string, nodes int, more []string) []*Node {
+	t.Helper()
 	dsn := MariaDB(t)
 	images := t.TempDir()
 	var all []*Node
@@ -18,7 +34,7 @@ func Cluster(t testing.TB, nodes int, more ...string) []*Node {
 		if i == 0 {
 			first = sets[1][len("listen.gossip="):]
 		}
-		all = append(all, Glimpse(t, sets...))
+		all = append(all, node(t, bin, sets))
 	}
 	return all
 }

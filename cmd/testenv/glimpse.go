@@ -15,6 +15,10 @@ import (
 // buildGlimpse builds the node once for the process.
 var buildGlimpse = sync.OnceValues(func() (string, error) { return build("CGO_ENABLED=0") })
 
+// buildRace builds the node with the race detector in it; a race is in its log, for
+// which Stop looks.
+var buildRace = sync.OnceValues(func() (string, error) { return build("CGO_ENABLED=1", "-race") })
+
 // build builds a node in a folder of its own.
 func build(env string, args ...string) (string, error) {
 	dir, err := os.MkdirTemp("", "glimpse-bin-")

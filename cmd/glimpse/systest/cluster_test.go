@@ -117,6 +117,37 @@ func together(t *testing.T, nodes ...*testenv.Node) {
 
 var webStore = []string{"stores.web.type=http", "stores.web.allowed_hosts=[127.0.0.1]", "api.show_multiple_locations=true"}
 
+// The race detector watches three nodes through a storm, writes and a restart in
+// its middle.
+func TestNoRaceInACluster(t *testing.T) {
+	web := testenv.Nginx(t, "")
+	nodes := testenv.RaceCluster(t, 3, webStore...)
+	together(t, nodes...)
+	w := onWeb(t, nodes[0], web, 70<<20+777)
+	var writing sync.WaitGroup
+	writing.Go(func() {
+		for i := range 30 {
+			patch := fmt.Sprintf(`[{"op": "replace", "path": "/name", "value": "n%d"}]`, i)
+			if code, body := on(t, nodes[i%3].API).text("PATCH", "/v2/images/"+w.id, patch, "Content-Type", "application/openstack-images-v2.1-json-patch"); code != http.StatusOK {
+				t.Error(code, body)
+			}
+		}
+	})
+	for _, err := range w.storm(12, nodes...) {
+		t.Error(err)
+	}
+	writing.Wait()
+	nodes[2].Stop()
+	for _, err := range w.storm(4, nodes[:2]...) {
+		t.Error(err)
+	}
+	nodes[2].Start()
+	together(t, nodes...)
+	for _, err := range w.storm(6, nodes...) {
+		t.Error(err)
+	}
+}
+
 // Three nodes are one cache: a storm over all of them takes one copy out of the
 // origin, as its own log counts.
 func TestAStormOverThreeNodesReadsTheOriginOnce(t *testing.T) {
