@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"net"
 	"net/http"
 
 	"glimpse/cluster/ring"
@@ -64,9 +65,13 @@ func (cl *clusterNode) handle(mux *http.ServeMux, label string) {
 	})
 }
 
-// foreign refuses what a page in a browser on this machine could send unasked.
+// foreign refuses what a page in a browser could send unasked: a form, or anything
+// by a name that leads to this machine. The name that a certificate or a socket
+// was reached by says nothing.
 func foreign(w http.ResponseWriter, r *http.Request) bool {
-	if r.Header.Get("Content-Type") == "application/json" && config.Loopback(r.Host) {
+	local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	known := r.TLS != nil || local != nil && local.Network() == "unix" || config.Loopback(r.Host)
+	if r.Header.Get("Content-Type") == "application/json" && known {
 		return false
 	}
 	http.Error(w, "want application/json, from this machine", http.StatusForbidden)

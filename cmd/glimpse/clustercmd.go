@@ -3,12 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -136,12 +134,12 @@ func (c clusterCertCmd) Run(out io.Writer) error {
 }
 
 type clusterKeyCmd struct {
-	configFlags
+	opsFlags
 	Do  string `arg:"" enum:"list,new,add,use,remove" help:"list, new (print one), add, use or remove."`
 	Key string `arg:"" optional:"" help:"The key; - reads it from the standard input."`
 }
 
-// Run speaks to the node on this machine. To change the key of a cluster, add the
+// Run speaks to one node. To change the key of a cluster, add the
 // new one on every node, then use it on every node, then remove the old one.
 func (c clusterKeyCmd) Run(ctx context.Context, in *os.File, out io.Writer) error {
 	if c.Do == "new" {
@@ -169,7 +167,7 @@ func (c clusterKeyCmd) Run(ctx context.Context, in *os.File, out io.Writer) erro
 	return nil
 }
 
-type clusterStatusCmd struct{ configFlags }
+type clusterStatusCmd struct{ opsFlags }
 
 // Run prints a line for each node.
 func (c clusterStatusCmd) Run(ctx context.Context, out io.Writer) error {
@@ -189,7 +187,7 @@ func (c clusterStatusCmd) Run(ctx context.Context, out io.Writer) error {
 	return err
 }
 
-type clusterDrainCmd struct{ configFlags }
+type clusterDrainCmd struct{ opsFlags }
 
 // Run returns when the others know.
 func (c clusterDrainCmd) Run(ctx context.Context, out io.Writer) error {
@@ -198,45 +196,4 @@ func (c clusterDrainCmd) Run(ctx context.Context, out io.Writer) error {
 	}
 	_, err := fmt.Fprintln(out, "draining: the node owns nothing more, and can be stopped")
 	return err
-}
-
-// call asks the operator API of the node on this machine. A nil body is a GET.
-func (c configFlags) call(ctx context.Context, path string, body, into any) error {
-	cfg, err := c.load()
-	if err != nil {
-		return err
-	}
-	method, sent := http.MethodGet, []byte(nil)
-	if body != nil {
-		method = http.MethodPost
-		if sent, err = json.Marshal(body); err != nil {
-			return err
-		}
-	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+cfg.Listen.Ops+path, bytes.NewReader(sent))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("no node answers on listen.ops: %w", err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
-	if err != nil {
-		return err
-	}
-	if resp.StatusCode == http.StatusNotFound {
-		return errors.New("the node that answers on listen.ops is alone: it has no cluster.label")
-	}
-	if resp.StatusCode != http.StatusOK {
-		return errors.New(strings.TrimSpace(string(b)))
-	}
-	if into == nil {
-		return nil
-	}
-	return json.Unmarshal(b, into)
 }

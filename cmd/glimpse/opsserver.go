@@ -2,25 +2,32 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"os"
 	"time"
+
+	"glimpse/cmd/glimpse/config"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// opsServer is the operator's listener: metrics, health and profiles. It is
-// net/http, for nothing here is hot, and on loopback only.
+// opsServer is the operator's listener: metrics, health, profiles and the operator
+// API. It is net/http, for nothing here is hot. Who reaches it may do all: it is on
+// loopback, a unix socket with a mode, or wants a client certificate.
 type opsServer struct {
 	http *http.Server
 	ln   net.Listener
 }
 
-// newOpsServer listens at addr; ready says why the node is not ready, or nil.
-func newOpsServer(ctx context.Context, addr string, reg *prometheus.Registry, ready func(context.Context) error, cl *clusterNode, label string) (*opsServer, error) {
+// newOpsServer listens; ready says why the node is not ready, or nil.
+func newOpsServer(ctx context.Context, c config.Config, reg *prometheus.Registry, ready func(context.Context) error, cl *clusterNode) (*opsServer, error) {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
@@ -32,19 +39,53 @@ func newOpsServer(ctx context.Context, addr string, reg *prometheus.Registry, re
 		w.Write([]byte("ready\n"))
 	})
 	if cl != nil {
-		cl.handle(mux, label)
+		cl.handle(mux, c.Cluster.Label)
 	}
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	ln, err := listenOps(ctx, c)
+	if err != nil {
+		return nil, fmt.Errorf("listen.ops: %w", err)
+	}
+	return &opsServer{ln: ln, http: &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}}, nil
+}
+
+// listenOps opens the listener that the configuration says.
+func listenOps(ctx context.Context, c config.Config) (net.Listener, error) {
 	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp", addr)
+	if path, ok := c.OpsSocket(); ok {
+		var d net.Dialer
+		if other, err := d.DialContext(ctx, "unix", path); err == nil {
+			return nil, errors.Join(fmt.Errorf("%s is another process's", path), other.Close())
+		}
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		ln, err := lc.Listen(ctx, "unix", path)
+		if err != nil {
+			return nil, err
+		}
+		if err := os.Chmod(path, 0o660); err != nil { // the owner and his group
+			return nil, errors.Join(err, ln.Close())
+		}
+		return ln, nil
+	}
+	t := c.Listen.OpsTLS
+	if t.ClientCA == "" {
+		return lc.Listen(ctx, "tcp", c.Listen.Ops)
+	}
+	conf, err := serverTLS(t.Cert, t.Key, t.ClientCA)
 	if err != nil {
 		return nil, err
 	}
-	return &opsServer{ln: ln, http: &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}}, nil
+	ln, err := lc.Listen(ctx, "tcp", c.Listen.Ops)
+	if err != nil {
+		return nil, err
+	}
+	return tls.NewListener(ln, conf), nil
 }
 
 // serve runs until close.

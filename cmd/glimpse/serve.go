@@ -109,12 +109,12 @@ func printPlan(out io.Writer, c config.Config) error {
 	_, err := fmt.Fprintf(out, `configuration: %s, valid
 data:          %s
 image api:     http://%s, auth %s
-operations:    http://%s
+operations:    %s
 registry:      %s
 stores:        %s, default %s
 memory tier:   %s
 disk tier:     %s in %s, verify %s
-`, file, c.DataDir, c.Listen.API, c.Auth.Mode, c.Listen.Ops, scheme, strings.Join(stores, ", "), c.DefaultStore,
+`, file, c.DataDir, c.Listen.API, c.Auth.Mode, opsURL(c), scheme, strings.Join(stores, ", "), c.DefaultStore,
 		c.Cache.Memory.Size, c.Cache.Disk.Size, c.Cache.Disk.Path, c.Cache.Verify)
 	return err
 }

@@ -15,13 +15,22 @@ import (
 // listenTLS opens the TLS listener. The certificate is read again when its file
 // changes, so that it can be renewed without a restart.
 func listenTLS(c config.ListenTLS) (net.Listener, error) {
-	k := &keyPair{cert: c.Cert, key: c.Key}
+	t, err := serverTLS(c.Cert, c.Key, c.ClientCA)
+	if err != nil {
+		return nil, err
+	}
+	return tls.Listen("tcp", c.Address, t)
+}
+
+// serverTLS is a listener's side; with a client CA it wants certificates of that.
+func serverTLS(cert, key, clientCA string) (*tls.Config, error) {
+	k := &keyPair{cert: cert, key: key}
 	if _, err := k.get(nil); err != nil {
 		return nil, err
 	}
 	t := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: k.get, NextProtos: []string{"http/1.1"}}
-	if c.ClientCA != "" {
-		pem, err := os.ReadFile(c.ClientCA)
+	if clientCA != "" {
+		pem, err := os.ReadFile(clientCA)
 		if err != nil {
 			return nil, err
 		}
@@ -30,7 +39,7 @@ func listenTLS(c config.ListenTLS) (net.Listener, error) {
 			return nil, errors.New("client_ca holds no certificate")
 		}
 	}
-	return tls.Listen("tcp", c.Address, t)
+	return t, nil
 }
 
 // keyPair is a certificate that follows its files.

@@ -121,7 +121,7 @@ func build(ctx context.Context, c config.Config, log *slog.Logger) (_ *node, err
 	n.reaper = &registry.Reaper{Uploads: writes, Deleter: svc, Log: log, Nodes: db}
 	n.sweep = func(ctx context.Context) (registry.Report, error) { return svc.Sweep(ctx, ops.SweepIdle) }
 	n.ready = db.Ping
-	if n.ops, err = newOpsServer(ctx, c.Listen.Ops, metrics.reg, n.readiness, n.cluster, c.Cluster.Label); err != nil {
+	if n.ops, err = newOpsServer(ctx, c, metrics.reg, n.readiness, n.cluster); err != nil {
 		return nil, err
 	}
 	n.onClose(func(context.Context) error { return n.ops.close() })

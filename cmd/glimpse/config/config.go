@@ -44,8 +44,16 @@ type Listen struct {
 	API    string    `yaml:"api"`
 	Peer   string    `yaml:"peer"`
 	Gossip string    `yaml:"gossip"`
-	Ops    string    `yaml:"ops"`
+	Ops    string    `yaml:"ops"` // host:port, or unix: and a path
+	OpsTLS OpsTLS    `yaml:"ops_tls"`
 	TLS    ListenTLS `yaml:"tls"`
+}
+
+// OpsTLS makes the operator's listener ask for client certificates.
+type OpsTLS struct {
+	Cert     string `yaml:"cert"`
+	Key      string `yaml:"key"`
+	ClientCA string `yaml:"client_ca"`
 }
 
 // ListenTLS is a second API listener.

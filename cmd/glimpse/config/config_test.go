@@ -71,6 +71,8 @@ func TestWhatIsRefused(t *testing.T) {
 	for name, c := range map[string]struct{ set, want string }{
 		"mode none beyond loopback": {"listen.api=0.0.0.0:9292", "auth.mode"},
 		"ops beyond loopback":       {"listen.ops=0.0.0.0:9294", "listen.ops"},
+		"ops without a path":        {"listen.ops=unix:", "listen.ops"},
+		"half of ops_tls":           {"listen.ops_tls.cert=x", "listen.ops_tls"},
 		"unknown word":              {"cache.verify=sometimes", "cache.verify"},
 		"bad size":                  {"cache.memory.size=lots", "cache.memory.size"},
 		"bad share":                 {"cache.disk.min_free=120%", "cache.disk.min_free"},

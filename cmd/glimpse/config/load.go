@@ -120,10 +120,14 @@ func (c *Config) resolvePaths() {
 	c.Cache.Disk.Path = under(c.DataDir, c.Cache.Disk.Path)
 	base := c.Beside()
 	for _, p := range []*string{
-		&c.Listen.TLS.Cert, &c.Listen.TLS.Key, &c.Listen.TLS.ClientCA, &c.Auth.Keystone.CAFile, &c.Auth.PolicyFile,
+		&c.Listen.TLS.Cert, &c.Listen.TLS.Key, &c.Listen.TLS.ClientCA,
+		&c.Listen.OpsTLS.Cert, &c.Listen.OpsTLS.Key, &c.Listen.OpsTLS.ClientCA, &c.Auth.Keystone.CAFile, &c.Auth.PolicyFile,
 		&c.Cluster.KeyringFile, &c.Cluster.TLS.CA, &c.Cluster.TLS.Cert, &c.Cluster.TLS.Key,
 	} {
 		*p = under(base, *p)
+	}
+	if path, ok := c.OpsSocket(); ok {
+		c.Listen.Ops = unixPrefix + under(c.DataDir, path)
 	}
 	if path, ok := cutSQLite(c.Registry.URL.Reveal()); ok {
 		c.Registry.URL = Secret("sqlite:" + under(c.DataDir, path))

@@ -64,14 +64,10 @@ func (c *Config) validate() error {
 func cutSQLite(u string) (path string, ok bool) { return strings.CutPrefix(u, "sqlite:") }
 
 func (c *Config) validateListen(bad func(key, format string, args ...any)) {
-	for key, addr := range map[string]string{"listen.api": c.Listen.API, "listen.ops": c.Listen.Ops} {
-		if _, _, err := net.SplitHostPort(addr); err != nil {
-			bad(key, "want host:port")
-		}
+	if _, _, err := net.SplitHostPort(c.Listen.API); err != nil {
+		bad("listen.api", "want host:port")
 	}
-	if !Loopback(c.Listen.Ops) {
-		bad("listen.ops", "beyond loopback it needs client certificates, which this version does not have: use a loopback address")
-	}
+	c.validateOps(bad)
 	if c.Auth.Mode == "none" && !c.Auth.Force && (!Loopback(c.Listen.API) || c.Listen.TLS.Address != "" && !Loopback(c.Listen.TLS.Address)) {
 		bad("auth.mode", "none makes every caller an admin and is for loopback only; auth.force: true overrides this")
 	}
@@ -83,6 +79,33 @@ func (c *Config) validateListen(bad func(key, format string, args ...any)) {
 			bad("api.public_endpoint", "not a URL")
 		}
 	}
+}
+
+// validateOps refuses an operator API that anybody could reach.
+func (c *Config) validateOps(bad func(key, format string, args ...any)) {
+	t := c.Listen.OpsTLS
+	all := t.Cert != "" && t.Key != "" && t.ClientCA != ""
+	if some := t.Cert != "" || t.Key != "" || t.ClientCA != ""; some && !all {
+		bad("listen.ops_tls", "needs cert, key and client_ca")
+	}
+	if path, ok := c.OpsSocket(); ok {
+		if path == "" || all {
+			bad("listen.ops", "unix: is followed by a path, and the file's mode says who may: without ops_tls")
+		}
+		return
+	}
+	if _, _, err := net.SplitHostPort(c.Listen.Ops); err != nil {
+		bad("listen.ops", "want host:port, or unix: and a path")
+	} else if !Loopback(c.Listen.Ops) && !all {
+		bad("listen.ops", "beyond loopback it needs client certificates: listen.ops_tls with cert, key and client_ca")
+	}
+}
+
+const unixPrefix = "unix:"
+
+// OpsSocket is the path of the operator's listener where that is a unix socket.
+func (c *Config) OpsSocket() (path string, ok bool) {
+	return strings.CutPrefix(c.Listen.Ops, unixPrefix)
 }
 
 func (c *Config) validateStores(bad func(key, format string, args ...any)) {
