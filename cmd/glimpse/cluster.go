@@ -71,6 +71,16 @@ func (cl *clusterNode) Drop(ctx context.Context, n registry.NodeRow, imageID str
 	return cl.peers.Drop(ctx, ring.Node{ID: n.ID, Peer: n.Peer}, imageID)
 }
 
+// steward has the first contact with an origin made by one node of the cluster.
+func (cl *clusterNode) steward() ops.Steward {
+	if cl == nil {
+		return nil
+	}
+	return func(ctx context.Context, ref string) (chunk.Object, bool, error) {
+		return cl.router.Steward(ctx, chunk.Object{Ref: ref})
+	}
+}
+
 // prepare makes what serves and asks other nodes. Nobody knows of this one yet.
 func (cl *clusterNode) prepare(ctx context.Context, n *node, id string, g chunk.Geometry, svc *ops.Service, leases *registry.Leases) (err error) {
 	if cl == nil {
@@ -216,9 +226,8 @@ func (l local) OpenRange(ctx context.Context, q cluster.Ask, off, n int64) (chun
 	return l.router.Serve(ctx, q, off, n)
 }
 
-// Stat is answered when a node has its own way to the registry and nothing else.
-func (l local) Stat(context.Context, chunk.Object) (chunk.Object, error) {
-	return chunk.Object{}, cluster.ErrCannot
+func (l local) Stat(ctx context.Context, o chunk.Object) (chunk.Object, error) {
+	return l.svc.FirstContact(ctx, o)
 }
 
 func (l local) Drop(_ context.Context, imageID string) error {

@@ -85,6 +85,7 @@ func build(ctx context.Context, c config.Config, log *slog.Logger) (_ *node, err
 		Registry: writes, Images: leases, Stores: stores, DefaultStore: c.DefaultStore, SingleStore: c.API.SingleStore, Cache: front,
 		Secret: cluster.secret, Share: c.Cache.Share, Geometry: cluster.geometry, Limits: c.API.ImageLimits(),
 		HashAlgo: c.API.HashingAlgorithm, RequireFormatMatch: c.API.RequireImageFormatMatch, NodeID: id, Log: log,
+		Steward: n.cluster.steward(),
 	})
 	if err != nil {
 		return nil, err
@@ -99,7 +100,6 @@ func build(ctx context.Context, c config.Config, log *slog.Logger) (_ *node, err
 	front.bind(cache, svc, n.cluster)
 	n.onClose(cache.Close)
 	n.onClose(svc.Close)
-	svc.StartHashing()
 	metrics.watch(cache, svc)
 	metrics.watchCluster(n.cluster)
 	if err := svc.CheckParts(); err != nil {
@@ -128,7 +128,10 @@ func build(ctx context.Context, c config.Config, log *slog.Logger) (_ *node, err
 	if err := n.listen(ctx); err != nil {
 		return nil, err
 	}
-	return n, n.cluster.gossip(n, id)
+	if err = n.cluster.gossip(n, id); err == nil {
+		svc.StartHashing() // which may ask other nodes
+	}
+	return n, err
 }
 
 // lock keeps a second node away from the same data folder.

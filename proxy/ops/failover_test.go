@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,6 +30,7 @@ type brittle struct {
 	del   error // of Delete
 	rot   int64 // the byte there is given otherwise; 0: none
 
+	mu            sync.Mutex // of the counters, while several use the store
 	fired, opened int
 	stats         int
 	given         int64
@@ -36,10 +38,15 @@ type brittle struct {
 }
 
 func (b *brittle) Open(ctx context.Context, at backends.Locator, validator string, off, n int64) (io.ReadCloser, error) {
+	b.mu.Lock()
 	b.opened++
 	b.at = append(b.at, off)
-	if b.open != nil && (b.mends == 0 || b.opened < b.mends+1) {
+	fails := b.open != nil && (b.mends == 0 || b.opened < b.mends+1)
+	if fails {
 		b.fired++
+	}
+	b.mu.Unlock()
+	if fails {
 		return nil, b.open
 	}
 	r, err := b.Store.Open(ctx, at, validator, off, n)
@@ -50,9 +57,13 @@ func (b *brittle) Open(ctx context.Context, at backends.Locator, validator strin
 }
 
 func (b *brittle) Stat(ctx context.Context, at backends.Locator) (backends.Info, error) {
+	b.mu.Lock()
 	b.stats++
 	if b.stat != nil {
 		b.fired++
+	}
+	b.mu.Unlock()
+	if b.stat != nil {
 		return backends.Info{}, b.stat
 	}
 	return b.Store.Stat(ctx, at)

@@ -138,20 +138,14 @@ func (s *Service) content(ctx context.Context, m image.Image, l image.Location, 
 }
 
 // pin returns what was found at the first contact with a location's bytes, and
-// makes that contact if there was none.
+// has that contact made if there was none.
 func (s *Service) pin(ctx context.Context, m image.Image, l image.Location, b backends.Store, at backends.Locator) (registry.Pin, error) {
 	p, ok, err := s.cfg.Registry.Pinned(ctx, l.ID)
+	if err == nil && !ok {
+		p, err = s.contact(ctx, m, l, b, at)
+	}
 	if err != nil {
 		return p, err
-	}
-	if !ok {
-		info, err := b.Stat(ctx, at)
-		if err != nil {
-			return p, notFoundOr(err)
-		}
-		if p, err = s.cfg.Registry.Pin(ctx, registry.Pin{LocationID: l.ID, Size: info.Size, Validator: info.Validator}); err != nil {
-			return p, err
-		}
 	}
 	if p.Bad {
 		return p, image.Wrap(image.Unavailable, errBad, "The image's data does not match its hash.")

@@ -15,6 +15,8 @@ import (
 	"glimpse/cachestore/chunk"
 	"glimpse/registry"
 	"glimpse/registry/image"
+
+	"golang.org/x/sync/singleflight"
 )
 
 // Cache is what ops needs of the cache engine.
@@ -55,6 +57,7 @@ type Config struct {
 	DefaultStore string
 	SingleStore  bool // Glance's old mode: locations have no store ids
 	Cache        Cache
+	Steward      Steward
 	Secret       []byte // of the cluster, for private keys
 	Share        string // verified | project | off
 	Geometry     chunk.Geometry
@@ -76,7 +79,9 @@ type Service struct {
 	learner *learner
 	hasher  *hasher
 	stats   stats
-	damaged sync.Map // manifest keys, of those that were found damaged
+	// contacts that are being made for other nodes, by ref
+	contacts singleflight.Group
+	damaged  sync.Map // manifest keys, of those that were found damaged
 }
 
 // stats are counted for operators.

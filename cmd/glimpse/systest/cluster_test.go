@@ -3,10 +3,12 @@ package systest
 import (
 	"bytes"
 	"crypto/tls"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -116,6 +118,60 @@ func together(t *testing.T, nodes ...*testenv.Node) {
 }
 
 var webStore = []string{"stores.web.type=http", "stores.web.allowed_hosts=[127.0.0.1]", "api.show_multiple_locations=true"}
+
+// contacts is how often nginx was asked for the image's size alone before it gave
+// the first byte. After them a read asks once more whether the bytes are the same.
+func (w *webImage) contacts() int {
+	w.t.Helper()
+	log, err := os.ReadFile(filepath.Join(w.web.Logs, "access.log"))
+	must(w.t, err)
+	before, _, _ := strings.Cut(string(log), fmt.Sprintf(`"GET /image-%d`, len(w.data)))
+	return strings.Count(before, fmt.Sprintf(`"HEAD /image-%d`, len(w.data)))
+}
+
+// What no node knows anything of yet, as when a Glance has written it, is looked
+// at by one node for all of them.
+func TestTheStewardAloneContactsTheOrigin(t *testing.T) {
+	web := testenv.Nginx(t, "")
+	nodes := testenv.Cluster(t, 3, webStore...)
+	together(t, nodes...)
+	w := onWeb(t, nodes[0], web, 5<<20+99)
+	before := w.contacts()
+	if before == 0 {
+		t.Fatal("no contact is seen")
+	}
+	_, err := tables(t, nodes[0]).Exec("DELETE FROM glimpse_location")
+	must(t, err)
+	for _, err := range w.storm(20, nodes[1:]...) {
+		t.Error(err)
+	}
+	if n := w.contacts() - before; n != 1 {
+		t.Errorf("%d contacts with the origin", n)
+	}
+	if got := w.given(); got > 1.01 {
+		t.Errorf("the origin gave %.4f copies", got)
+	}
+}
+
+// tables opens the database of a node of a cluster.
+func tables(t *testing.T, n *testenv.Node) *sql.DB {
+	t.Helper()
+	for _, arg := range n.Args() {
+		raw, ok := strings.CutPrefix(arg, "registry.url=")
+		if !ok {
+			continue
+		}
+		u, err := url.Parse(raw)
+		must(t, err)
+		password, _ := u.User.Password()
+		db, err := sql.Open("mysql", fmt.Sprintf("%s:%s@tcp(%s)%s", u.User.Username(), password, u.Host, u.Path))
+		must(t, err)
+		t.Cleanup(func() { db.Close() })
+		return db
+	}
+	t.Fatal("the node has no database of its own kind")
+	return nil
+}
 
 // The race detector watches three nodes through a storm, writes and a restart in
 // its middle.

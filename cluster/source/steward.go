@@ -1,0 +1,40 @@
+package source
+
+import (
+	"context"
+	"fmt"
+
+	"glimpse/cachestore/chunk"
+	"glimpse/cluster"
+	"glimpse/cluster/ring"
+)
+
+// Steward has the steward of an object find its size and its validator. The
+// object's key is not known before that: its Ref says who the steward is. ok is
+// false where that is this node. When the steward is gone or can't find the object
+// the next home candidate is asked; when all are, this node is to try, unless it
+// never reads an origin.
+func (r *Router) Steward(ctx context.Context, o chunk.Object) (found chunk.Object, ok bool, err error) {
+	self := r.c.Members.Self()
+	why := cluster.ErrCannot
+	for _, n := range r.c.Members.Ring().Home(chunk.Key("ref:"+o.Ref), 0, 1+candidates, r.homeZone(o)) {
+		if n.ID == self.ID {
+			return o, false, nil
+		}
+		found, err := r.c.Peers.Stat(ctx, n, o)
+		if err == nil {
+			return found, true, nil
+		}
+		if ctx.Err() != nil {
+			return o, false, context.Cause(ctx)
+		}
+		if !passes(err) {
+			return o, false, err
+		}
+		why = err
+	}
+	if self.Edge || self.Role != ring.Member {
+		return o, false, fmt.Errorf("%w: %w", chunk.ErrUnavailable, why)
+	}
+	return o, false, nil
+}

@@ -1,0 +1,101 @@
+package ops
+
+import (
+	"context"
+	"errors"
+
+	"glimpse/backends"
+	"glimpse/cachestore/chunk"
+	"glimpse/registry"
+	"glimpse/registry/image"
+)
+
+// Steward makes the first contact with the origin of ref through another node. ok
+// is false where this node is the one to make it. A size and validator that it
+// returns are pinned.
+type Steward func(ctx context.Context, ref string) (found chunk.Object, ok bool, err error)
+
+// contact finds what is to be pinned of a location that nobody has read yet, by
+// the node whose task that is.
+func (s *Service) contact(ctx context.Context, m image.Image, l image.Location, b backends.Store, at backends.Locator) (registry.Pin, error) {
+	if s.cfg.Steward == nil {
+		return s.contactHere(ctx, m.ID, l, b, at)
+	}
+	o, ok, err := s.cfg.Steward(ctx, ref(m.ID, l.ID))
+	switch {
+	case errors.Is(err, chunk.ErrNotFound):
+		return registry.Pin{}, backends.ErrNotFound
+	case err != nil:
+		return registry.Pin{}, kinded(err)
+	case !ok:
+		return s.contactHere(ctx, m.ID, l, b, at)
+	}
+	return s.cfg.Registry.Pin(ctx, registry.Pin{LocationID: l.ID, Size: o.Size, Validator: o.Validator})
+}
+
+// contactHere makes the contact and pins what it finds. Many who come at once
+// cause one.
+func (s *Service) contactHere(ctx context.Context, imageID string, l image.Location, b backends.Store, at backends.Locator) (registry.Pin, error) {
+	// Who leaves must not end it for the others.
+	c := s.contacts.DoChan(ref(imageID, l.ID), func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), contactTime)
+		defer cancel()
+		// Another may have been through since the caller looked.
+		if p, ok, err := s.cfg.Registry.Pinned(ctx, l.ID); err != nil || ok {
+			return p, err
+		}
+		info, err := b.Stat(ctx, at)
+		if err != nil {
+			return registry.Pin{}, notFoundOr(err)
+		}
+		return s.cfg.Registry.Pin(ctx, registry.Pin{LocationID: l.ID, Size: info.Size, Validator: info.Validator})
+	})
+	select {
+	case <-ctx.Done():
+		return registry.Pin{}, context.Cause(ctx)
+	case r := <-c:
+		p, _ := r.Val.(registry.Pin)
+		return p, r.Err
+	}
+}
+
+// FirstContact answers another node that makes this one the steward: with the
+// size and the validator that are pinned of an object's location, which it pins if
+// nobody has. chunk.ErrUnresolved where the registry or this node's stores don't
+// lead there.
+func (s *Service) FirstContact(ctx context.Context, o chunk.Object) (chunk.Object, error) {
+	id, location, err := parseRef(o.Ref)
+	if err != nil {
+		return o, chunk.ErrUnresolved
+	}
+	p, ok, err := s.cfg.Registry.Pinned(ctx, location)
+	if err == nil && !ok {
+		p, err = s.firstContact(ctx, id, location)
+	}
+	switch {
+	case err == nil:
+		o.Size, o.Validator = p.Size, p.Validator
+		return o, nil
+	case ctx.Err() != nil:
+		return o, context.Cause(ctx)
+	case errors.Is(err, backends.ErrNotFound):
+		return o, chunk.ErrNotFound
+	case errors.Is(err, backends.ErrUnavailable):
+		s.cfg.Log.Warn("the first contact with a location failed", "image", id, "location", location, "error", err)
+		return o, chunk.ErrUnavailable
+	}
+	return o, chunk.ErrUnresolved
+}
+
+func (s *Service) firstContact(ctx context.Context, id string, location int64) (registry.Pin, error) {
+	m, err := s.cfg.Images.Get(ctx, id)
+	if err != nil {
+		return registry.Pin{}, err
+	}
+	for _, l := range m.Locations {
+		if st := s.storeOf(l); l.ID == location && st != nil {
+			return s.contactHere(ctx, id, l, st.Backend, backends.Locator(l.URL.Reveal()))
+		}
+	}
+	return registry.Pin{}, chunk.ErrUnresolved
+}

@@ -1,0 +1,134 @@
+package ops
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"glimpse/backends"
+	"glimpse/cachestore/chunk"
+	"glimpse/registry/image"
+)
+
+// contacted counts the contacts with a store.
+type contacted struct {
+	backends.Store
+	mu    sync.Mutex
+	stats int
+	err   error
+	wait  chan struct{} // not nil: each waits for its end
+}
+
+func (c *contacted) Stat(ctx context.Context, at backends.Locator) (backends.Info, error) {
+	c.mu.Lock()
+	c.stats++
+	err := c.err
+	c.mu.Unlock()
+	if c.wait != nil {
+		<-c.wait
+	}
+	if err != nil {
+		return backends.Info{}, err
+	}
+	return c.Store.Stat(ctx, at)
+}
+
+// A steward makes the contact once, however many ask.
+func TestAFirstContactForOthers(t *testing.T) { synctest.Test(t, testFirstContact) }
+
+func testFirstContact(t *testing.T) {
+	b := newBench(t, nil)
+	origin := &contacted{Store: b.store, wait: make(chan struct{})}
+	b.stores["main"].Backend = origin
+	steward := b.Service
+	m := b.foreign([]byte("written by a Glance"), nil)
+	r := ref(m.ID, m.Locations[0].ID)
+
+	var asks sync.WaitGroup
+	for range 5 {
+		asks.Go(func() {
+			o, err := steward.FirstContact(t.Context(), chunk.Object{Ref: r})
+			if err != nil || o.Size != 19 || o.Validator == "" || o.Ref != r {
+				t.Errorf("%+v, %v", o, err)
+			}
+		})
+	}
+	synctest.Wait()
+	close(origin.wait)
+	asks.Wait()
+	if origin.stats != 1 {
+		t.Errorf("%d contacts", origin.stats)
+	}
+	before := origin.stats
+	if _, err := steward.FirstContact(t.Context(), chunk.Object{Ref: r}); err != nil || origin.stats != before {
+		t.Errorf("%v, and %d contacts after it was pinned", err, origin.stats-before)
+	}
+	for name, c := range map[string]struct {
+		ref  string
+		err  error // of the store
+		want error
+	}{
+		"no reference":         {ref: "x", want: chunk.ErrUnresolved},
+		"no image":             {ref: ref("11111111-1111-1111-1111-111111111111", 998), want: chunk.ErrUnresolved},
+		"no bytes":             {err: backends.ErrNotFound, want: chunk.ErrNotFound},
+		"the store is away":    {err: backends.ErrUnavailable, want: chunk.ErrUnavailable},
+		"not of that location": {ref: ref(m.ID, 999), want: chunk.ErrUnresolved},
+	} {
+		origin.err = c.err
+		if c.ref == "" {
+			m := b.foreign([]byte("x"), nil)
+			c.ref = ref(m.ID, m.Locations[0].ID)
+		}
+		if _, err := steward.FirstContact(t.Context(), chunk.Object{Ref: c.ref}); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What the steward says is believed, and this node does not contact the origin.
+func TestTheStewardsWord(t *testing.T) {
+	var say struct {
+		found chunk.Object
+		ok    bool
+		err   error
+	}
+	asked := 0
+	b := newBench(t, func(c *Config) {
+		c.Steward = func(context.Context, string) (chunk.Object, bool, error) {
+			asked++
+			return say.found, say.ok, say.err
+		}
+	})
+	origin := &contacted{Store: b.store}
+	b.stores["main"].Backend = origin
+	look := func() error {
+		m := b.foreign([]byte("written by a Glance"), nil)
+		before := asked
+		t, err := b.target(context.Background(), m, m.Locations[0])
+		if err == nil && t.object.Size != 19 {
+			b.t.Errorf("%+v", t.object)
+		}
+		if asked != before+1 {
+			b.t.Errorf("asked %d times", asked-before)
+		}
+		return err
+	}
+	say.ok, say.found = true, chunk.Object{Size: 19, Validator: "v"}
+	if err := look(); err != nil || origin.stats != 0 {
+		t.Errorf("%v, %d contacts", err, origin.stats)
+	}
+	say.ok = false
+	if err := look(); err != nil || origin.stats != 1 {
+		t.Errorf("this node is the steward: %v, %d contacts", err, origin.stats)
+	}
+	say.err = chunk.ErrNotFound
+	if err := look(); !missing(err) || origin.stats != 1 {
+		t.Errorf("%v, %d contacts", err, origin.stats)
+	}
+	say.err = chunk.ErrUnavailable
+	if err := look(); image.KindOf(err) != image.Unavailable || origin.stats != 1 {
+		t.Errorf("%v, %d contacts", err, origin.stats)
+	}
+}
