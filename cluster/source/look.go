@@ -13,6 +13,7 @@ import (
 const (
 	askedFor  = 10 * time.Second // how long an asker is remembered
 	mostAsked = 4096             // extents whose askers are remembered
+	mostOfOne = 16               // askers of one extent
 )
 
 // lookAround asks nodes for what they have of an extent; whoever answers first is
@@ -146,11 +147,16 @@ func (w *lookStream) Close() (err error) {
 // nodes with larger ids: so nobody waits, over others, for himself.
 func (r *Router) Serve(ctx context.Context, q cluster.Ask, off, n int64) (chunk.Stream, error) {
 	l := r.level(q.Level)
-	if !q.ResidentOnly {
-		return l.OpenRange(ctx, q.Object, off, n)
-	}
 	g := r.c.Geometry
 	p := place{q.Level, q.Object.Key, g.ExtentOf(g.Index(off))}
+	if !q.ResidentOnly {
+		hot := r.heat.ask(p, q.From)
+		st, err := l.OpenRange(ctx, q.Object, off, n)
+		if err == nil && hot {
+			st = cluster.HotStream{Stream: st}
+		}
+		return st, err
+	}
 	first := r.c.Members.Self().ID < q.From
 	st, err := l.OpenResident(ctx, q.Object, off, n, func(index int) bool {
 		return first || r.isOutward(q.Level, q.Object, index)
@@ -174,46 +180,26 @@ func (r *Router) isOutward(level cluster.Level, o chunk.Object, index int) bool 
 
 // remember notes who asked for an extent and got nothing.
 func (r *Router) remember(p place, id string) {
-	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.askers[p] == nil {
-		if len(r.askers) >= mostAsked {
-			r.forgetLocked(now)
-		}
-		if len(r.askers) >= mostAsked {
-			return
-		}
-		r.askers[p] = map[string]time.Time{}
-	}
-	r.askers[p][id] = now
-}
-
-func (r *Router) forgetLocked(now time.Time) {
-	for p, ids := range r.askers {
-		for id, t := range ids {
-			if now.Sub(t) > askedFor {
-				delete(ids, id)
-			}
-		}
-		if len(ids) == 0 {
-			delete(r.askers, p)
+	was, _ := r.askers.Get(p)
+	now := []asker{{id, time.Now()}} // the latest first
+	for _, a := range was {
+		if a.id != id && len(now) < mostOfOne && time.Since(a.at) <= askedFor {
+			now = append(now, a)
 		}
 	}
+	r.askers.Add(p, now)
 }
 
 // recent returns the members that asked for an extent lately.
-func (r *Router) recent(p place) []ring.Node {
+func (r *Router) recent(p place) (nodes []ring.Node) {
 	rg := r.c.Members.Ring()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var nodes []ring.Node
-	for id, t := range r.askers[p] {
-		if time.Since(t) > askedFor {
-			delete(r.askers[p], id)
-			continue
-		}
-		if n, ok := rg.Node(id); ok {
+	all, _ := r.askers.Peek(p)
+	for _, a := range all {
+		if n, ok := rg.Node(a.id); ok && time.Since(a.at) <= askedFor {
 			nodes = append(nodes, n)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
 	"glimpse/cachestore/chunk"
 	"glimpse/cluster"
 	"glimpse/cluster/ring"
@@ -40,10 +42,12 @@ type Router struct {
 	c          Config
 	zone, home Level
 
+	heat       heat
+
 	mu      sync.Mutex
-	outward map[way]int                    // chunks that are on their way from outside
-	askers  map[place]map[string]time.Time // who asked lately and got nothing
-	cannot  map[chunk.Key]time.Time        // what this node could not find the origin of, and when
+	outward map[way]int                           // chunks that are on their way from outside
+	askers  *simplelru.LRU[place, []asker]        // who asked lately and got nothing
+	cannot  *simplelru.LRU[chunk.Key, time.Time] // what this node could not find the origin of, and when
 }
 
 // place is an extent at a level.
@@ -65,7 +69,10 @@ func New(c Config) *Router {
 	if c.LookFor == 0 {
 		c.LookFor = 200 * time.Millisecond
 	}
-	return &Router{c: c, outward: map[way]int{}, askers: map[place]map[string]time.Time{}, cannot: map[chunk.Key]time.Time{}}
+	return &Router{
+		c: c, heat: newHeat(), outward: map[way]int{},
+		askers: newLRU[place, []asker](mostAsked), cannot: newLRU[chunk.Key, time.Time](mostLost),
+	}
 }
 
 // Bind tells the levels that nodes are served from.
@@ -205,7 +212,11 @@ func (r *Router) owner(n ring.Node, level cluster.Level) step {
 		return step{open: r.level(level).OpenRange}
 	}
 	return step{open: func(ctx context.Context, o chunk.Object, off, k int64) (chunk.Stream, error) {
-		return r.c.Peers.OpenRange(ctx, n, r.ask(o, level, false), off, k)
+		st, err := r.c.Peers.OpenRange(ctx, n, r.ask(o, level, false), off, k)
+		if err == nil {
+			r.heed(o, off, st)
+		}
+		return st, err
 	}}
 }
 

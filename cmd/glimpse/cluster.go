@@ -232,8 +232,9 @@ func (cl *clusterNode) levels(s *cachestore.Store) (client *cachestore.Level) {
 	zone := s.LevelBefore("zone", home, cachestore.Outside{Source: cl.router.ToHome(), Owns: cl.router.OwnsHome})
 	client = s.LevelBefore("client", zone, cachestore.Outside{
 		Source: cl.router.ToZone(), Owns: cl.router.OwnsZone,
-		// What another node owns is kept in memory alone, as long as it is wanted there.
-		Keep: func(chunk.Object, int) bool { return false },
+		// What another node owns stays in memory as long as it is wanted there; what is
+		// hot is for the disk, too.
+		Keep: cl.router.Hot, Seen: cl.router.Seen,
 	})
 	cl.router.Bind(zone, home)
 	return client

@@ -35,6 +35,8 @@ type countedStream struct {
 	to *atomic.Int64
 }
 
+func (s *countedStream) Hot() bool { return cluster.IsHot(s.Stream) }
+
 func (s *countedStream) Next() (chunk.Piece, error) {
 	p, err := s.Stream.Next()
 	if err == nil {
