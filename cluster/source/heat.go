@@ -42,7 +42,9 @@ type asker struct {
 	at time.Time
 }
 
-func newHeat() heat { return heat{here: newLRU[spot, warmth](mostHeat), asked: newLRU[place, askers](mostHeat)} }
+func newHeat() heat {
+	return heat{here: newLRU[spot, warmth](mostHeat), asked: newLRU[place, askers](mostHeat)}
+}
 
 // newLRU is a map of at most n entries.
 func newLRU[K comparable, V any](n int) *simplelru.LRU[K, V] {

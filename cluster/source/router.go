@@ -42,11 +42,11 @@ type Router struct {
 	c          Config
 	zone, home Level
 
-	heat       heat
+	heat heat
 
 	mu      sync.Mutex
-	outward map[way]int                           // chunks that are on their way from outside
-	askers  *simplelru.LRU[place, []asker]        // who asked lately and got nothing
+	outward map[way]int                          // chunks that are on their way from outside
+	askers  *simplelru.LRU[place, []asker]       // who asked lately and got nothing
 	cannot  *simplelru.LRU[chunk.Key, time.Time] // what this node could not find the origin of, and when
 }
 

@@ -27,13 +27,14 @@ type world struct {
 	data  []byte
 	nodes map[string]*node
 
-	mu     sync.Mutex
-	read   int64 // bytes out of the origin
-	readBy map[string]int64
-	pace   time.Duration // per chunk of the origin
-	lag    time.Duration // of a question between nodes
-	dead   map[string]bool
-	asks   atomic.Int64
+	mu      sync.Mutex
+	read    int64 // bytes out of the origin
+	readBy  map[string]int64
+	pace    time.Duration // per chunk of the origin
+	lag     time.Duration // of a question between nodes
+	dead    map[string]bool
+	asks    atomic.Int64
+	crossed map[string]int64 // bytes of others that a node has got
 }
 
 // node is one of them.
@@ -74,14 +75,14 @@ func (n *node) OpenRange(ctx context.Context, at ring.Node, q cluster.Ask, off, 
 		cancel()
 		return nil, err
 	}
-	return &wire{w: w, to: at.ID, st: st, cancel: cancel}, nil
+	return &wire{w: w, from: n.self.ID, to: at.ID, st: st, cancel: cancel}, nil
 }
 
 type wire struct {
-	w      *world
-	to     string
-	st     chunk.Stream
-	cancel context.CancelFunc
+	w        *world
+	from, to string
+	st       chunk.Stream
+	cancel   context.CancelFunc
 }
 
 func (s *wire) Next() (chunk.Piece, error) {
@@ -89,11 +90,16 @@ func (s *wire) Next() (chunk.Piece, error) {
 		return chunk.Piece{}, cluster.ErrAway
 	}
 	p, err := s.st.Next()
-	if s.w.isDead(s.to) {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	if s.w.dead[s.to] {
 		return chunk.Piece{}, cluster.ErrAway
 	}
+	s.w.crossed[s.from] += int64(len(p.Data))
 	return p, err
 }
+
+func (s *wire) Hot() bool { return cluster.IsHot(s.st) }
 
 func (s *wire) Close() error { s.cancel(); return s.st.Close() }
 
@@ -150,7 +156,14 @@ func (s *originStream) Close() error { return nil }
 
 // settle makes nodes of descriptions, all with one ring.
 func settle(t *testing.T, size int, descriptions ...ring.Node) *world {
-	w := &world{t: t, nodes: map[string]*node{}, dead: map[string]bool{}, readBy: map[string]int64{}, pace: 5 * time.Millisecond, lag: time.Millisecond}
+	return settleOn(t, size, func() cachestore.Config {
+		return cachestore.Config{Geometry: small, Memory: 64 * small.Chunk, ReadAhead: 4, FillStreams: 2}
+	}, descriptions...)
+}
+
+// settleOn has each node's store made of a configuration of its own.
+func settleOn(t *testing.T, size int, store func() cachestore.Config, descriptions ...ring.Node) *world {
+	w := &world{t: t, nodes: map[string]*node{}, dead: map[string]bool{}, readBy: map[string]int64{}, crossed: map[string]int64{}, pace: 5 * time.Millisecond, lag: time.Millisecond}
 	w.data = make([]byte, size)
 	for i := range w.data {
 		w.data[i] = byte(rand.Uint32() | 1)
@@ -159,7 +172,7 @@ func settle(t *testing.T, size int, descriptions ...ring.Node) *world {
 	for _, d := range descriptions {
 		n := &node{w: w, self: d}
 		n.ring.Store(all)
-		s, err := cachestore.Open(t.Context(), cachestore.Config{Geometry: small, Memory: 64 * small.Chunk, ReadAhead: 4, FillStreams: 2})
+		s, err := cachestore.Open(t.Context(), store())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -167,8 +180,7 @@ func settle(t *testing.T, size int, descriptions ...ring.Node) *world {
 		n.r = New(Config{Members: n, Peers: n, Geometry: small, Origin: source{n}})
 		home := s.Level("home", n.r.ToOrigin())
 		zone := s.LevelBefore("zone", home, cachestore.Outside{Source: n.r.ToHome(), Owns: n.r.OwnsHome})
-		never := func(chunk.Object, int) bool { return false }
-		n.client = s.LevelBefore("client", zone, cachestore.Outside{Source: n.r.ToZone(), Owns: n.r.OwnsZone, Keep: never})
+		n.client = s.LevelBefore("client", zone, cachestore.Outside{Source: n.r.ToZone(), Owns: n.r.OwnsZone, Keep: n.r.Hot, Seen: n.r.Seen})
 		n.r.Bind(zone, home)
 		w.nodes[d.ID] = n
 	}
