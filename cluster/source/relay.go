@@ -8,12 +8,16 @@ import (
 
 	"glimpse/cachestore/chunk"
 	"glimpse/cluster"
+	"glimpse/cluster/ring"
 )
 
 // step is one way to the bytes.
 type step struct {
 	open  func(ctx context.Context, o chunk.Object, off, n int64) (chunk.Stream, error)
 	looks bool // it asks for what is there only
+	// Where another node is asked as an owner: which, and at what level.
+	at    ring.Node
+	level cluster.Level
 }
 
 // passes says whether the next step may be tried after an error: the node is gone,
@@ -64,7 +68,13 @@ func (r *relay) advance() error {
 		if r.end >= 0 {
 			n = r.end - r.pos
 		}
-		st, err := s.open(r.ctx, r.o, r.pos, n)
+		var st chunk.Stream
+		var err error
+		if s.at.ID != "" && r.end > r.pos {
+			st, err = r.openRace(s, n)
+		} else {
+			st, err = s.open(r.ctx, r.o, r.pos, n)
+		}
 		if err == nil {
 			r.st = st
 			return nil
@@ -118,10 +128,15 @@ func (r *relay) Next() (chunk.Piece, error) {
 		if r.ctx.Err() != nil {
 			return chunk.Piece{}, context.Cause(r.ctx)
 		}
-		if r.end < 0 || !passes(err) {
+		x, _ := r.st.(*race)
+		switch {
+		case x != nil && x.other != nil:
+			r.steps = append([]step{x.s}, r.steps...) // whoever went on has no more: the owner is there still
+		case r.end < 0 || !passes(err):
 			return chunk.Piece{}, err
+		default:
+			r.why = err
 		}
-		r.why = err
 		_ = r.st.Close() // it has failed
 		r.st = ended{}
 		if err := r.advance(); err != nil {

@@ -31,6 +31,8 @@ type Config struct {
 	// that is not an edge.
 	HomeZone func(o chunk.Object) string
 	LookFor  time.Duration // how long to look around; 0: 200 ms
+	// HedgeBudget is the share of asks of owners that may be hedged, 0 to 1.
+	HedgeBudget float64
 }
 
 // candidates is how many nodes behind an owner are asked for what they have.
@@ -43,6 +45,7 @@ type Router struct {
 	zone, home Level
 
 	heat heat
+	pace *pace
 
 	mu      sync.Mutex
 	outward map[way]int                          // chunks that are on their way from outside
@@ -70,7 +73,7 @@ func New(c Config) *Router {
 		c.LookFor = 200 * time.Millisecond
 	}
 	return &Router{
-		c: c, heat: newHeat(), outward: map[way]int{},
+		c: c, heat: newHeat(), pace: newPace(c.HedgeBudget), outward: map[way]int{},
 		askers: newLRU[place, []asker](mostAsked), cannot: newLRU[chunk.Key, time.Time](mostLost),
 	}
 }
@@ -211,7 +214,7 @@ func (r *Router) owner(n ring.Node, level cluster.Level) step {
 	if n.ID == r.c.Members.Self().ID {
 		return step{open: r.level(level).OpenRange}
 	}
-	return step{open: func(ctx context.Context, o chunk.Object, off, k int64) (chunk.Stream, error) {
+	return step{at: n, level: level, open: func(ctx context.Context, o chunk.Object, off, k int64) (chunk.Stream, error) {
 		st, err := r.c.Peers.OpenRange(ctx, n, r.ask(o, level, false), off, k)
 		if err == nil {
 			r.heed(o, off, st)

@@ -32,7 +32,9 @@ type world struct {
 	readBy  map[string]int64
 	pace    time.Duration // per chunk of the origin
 	lag     time.Duration // of a question between nodes
+	pause   time.Duration // before each piece between nodes
 	dead    map[string]bool
+	halted  map[string]chan struct{} // closed when the node goes on
 	asks    atomic.Int64
 	crossed map[string]int64 // bytes of others that a node has got
 }
@@ -66,6 +68,9 @@ func (n *node) OpenRange(ctx context.Context, at ring.Node, q cluster.Ask, off, 
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
+	if err := w.awake(ctx, at.ID); err != nil {
+		return nil, err
+	}
 	if w.isDead(at.ID) || w.isDead(n.self.ID) {
 		return nil, cluster.ErrAway
 	}
@@ -75,11 +80,12 @@ func (n *node) OpenRange(ctx context.Context, at ring.Node, q cluster.Ask, off, 
 		cancel()
 		return nil, err
 	}
-	return &wire{w: w, from: n.self.ID, to: at.ID, st: st, cancel: cancel}, nil
+	return &wire{w: w, ctx: ctx, from: n.self.ID, to: at.ID, st: st, cancel: cancel}, nil
 }
 
 type wire struct {
 	w        *world
+	ctx      context.Context
 	from, to string
 	st       chunk.Stream
 	cancel   context.CancelFunc
@@ -88,6 +94,12 @@ type wire struct {
 func (s *wire) Next() (chunk.Piece, error) {
 	if s.w.isDead(s.to) {
 		return chunk.Piece{}, cluster.ErrAway
+	}
+	if s.w.pause > 0 {
+		time.Sleep(s.w.pause)
+	}
+	if err := s.w.awake(s.ctx, s.to); err != nil {
+		return chunk.Piece{}, err
 	}
 	p, err := s.st.Next()
 	s.w.mu.Lock()
@@ -107,6 +119,37 @@ func (w *world) isDead(id string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.dead[id]
+}
+
+// awake waits while a node is halted, for a second at most.
+func (w *world) awake(ctx context.Context, id string) error {
+	w.mu.Lock()
+	on := w.halted[id]
+	w.mu.Unlock()
+	if on == nil {
+		return nil
+	}
+	select {
+	case <-on:
+		return nil
+	case <-time.After(time.Second):
+		return cluster.ErrAway
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// halt stops a node for a while: it gives no byte, and nobody says so.
+func (w *world) halt(id string, d time.Duration) {
+	on := make(chan struct{})
+	w.mu.Lock()
+	w.halted[id] = on
+	w.mu.Unlock()
+	time.Sleep(d)
+	w.mu.Lock()
+	delete(w.halted, id)
+	w.mu.Unlock()
+	close(on)
 }
 
 func (w *world) kill(id string) {
@@ -163,7 +206,7 @@ func settle(t *testing.T, size int, descriptions ...ring.Node) *world {
 
 // settleOn has each node's store made of a configuration of its own.
 func settleOn(t *testing.T, size int, store func() cachestore.Config, descriptions ...ring.Node) *world {
-	w := &world{t: t, nodes: map[string]*node{}, dead: map[string]bool{}, readBy: map[string]int64{}, crossed: map[string]int64{}, pace: 5 * time.Millisecond, lag: time.Millisecond}
+	w := &world{t: t, nodes: map[string]*node{}, dead: map[string]bool{}, halted: map[string]chan struct{}{}, readBy: map[string]int64{}, crossed: map[string]int64{}, pace: 5 * time.Millisecond, lag: time.Millisecond}
 	w.data = make([]byte, size)
 	for i := range w.data {
 		w.data[i] = byte(rand.Uint32() | 1)
@@ -177,7 +220,7 @@ func settleOn(t *testing.T, size int, store func() cachestore.Config, descriptio
 			t.Fatal(err)
 		}
 		n.store = s
-		n.r = New(Config{Members: n, Peers: n, Geometry: small, Origin: source{n}})
+		n.r = New(Config{Members: n, Peers: n, Geometry: small, Origin: source{n}, HedgeBudget: 0.05})
 		home := s.Level("home", n.r.ToOrigin())
 		zone := s.LevelBefore("zone", home, cachestore.Outside{Source: n.r.ToHome(), Owns: n.r.OwnsHome})
 		n.client = s.LevelBefore("client", zone, cachestore.Outside{Source: n.r.ToZone(), Owns: n.r.OwnsZone, Keep: n.r.Hot, Seen: n.r.Seen})

@@ -90,7 +90,7 @@ func (cl *clusterNode) prepare(ctx context.Context, n *node, id string, g chunk.
 	cl.peers = peers.New(peers.Config{Self: id, Identity: cl.identity})
 	n.onClose(func(context.Context) error { cl.peers.Close(); return nil })
 	cl.counted = &counted{Peers: cl.peers, zone: c.Node.Zone}
-	cl.router = source.New(source.Config{Members: later{cl}, Peers: cl.counted, Geometry: g, Origin: svc})
+	cl.router = source.New(source.Config{Members: later{cl}, Peers: cl.counted, Geometry: g, Origin: svc, HedgeBudget: float64(c.Cluster.HedgeBudget)})
 	cl.server = serve.New(serve.Config{
 		Node: id, Geometry: g, Local: local{cl.router, svc, leases}, Identity: cl.identity, Log: n.log,
 	})

@@ -54,6 +54,9 @@ var (
 	peerReadDesc = prometheus.NewDesc("glimpse_peer_read_bytes_total", "Bytes read from other nodes.", []string{"zone"}, nil)
 	peerAsksDesc = prometheus.NewDesc("glimpse_peer_failures_total", "Why other nodes were taken to be away.", []string{"why"}, nil)
 	refusedDesc  = prometheus.NewDesc("glimpse_peer_refused_total", "What other nodes were refused, by reason.", []string{"why"}, nil)
+	askedDesc    = prometheus.NewDesc("glimpse_peer_asks_total", "Asks of owners.", nil, nil)
+	hedgeDesc    = prometheus.NewDesc("glimpse_peer_hedges_total", "Asks of owners of which other nodes were asked as well, by why.", []string{"why"}, nil)
+	hedgeWonDesc = prometheus.NewDesc("glimpse_peer_hedges_won_total", "Of them, those in which another node gave the bytes sooner.", []string{"why"}, nil)
 	silentDesc   = prometheus.NewDesc("glimpse_lease_silent_total", "Nodes that did not say in time that they forgot a record which was written.", nil, nil)
 	certDesc     = prometheus.NewDesc("glimpse_cluster_certificate_seconds", "How long this node's certificate is still good.", nil, nil)
 )
@@ -81,6 +84,12 @@ func (c clusterCollector) Collect(out chan<- prometheus.Metric) {
 	}
 	count(peerReadDesc, c.c.counted.same.Load(), "same")
 	count(peerReadDesc, c.c.counted.other.Load(), "other")
+	r := c.c.router.Counts()
+	out <- prometheus.MustNewConstMetric(askedDesc, prometheus.CounterValue, float64(r.Asked))
+	count(hedgeDesc, r.Hedged, "late")
+	count(hedgeDesc, r.Stalled, "stalled")
+	count(hedgeWonDesc, r.HedgesWon, "late")
+	count(hedgeWonDesc, r.PassedOver, "stalled")
 	p := c.c.peers.Counts()
 	for why, n := range map[string]int64{
 		"unreached": p.Unreached, "refused": p.Refused, "stalled": p.Stalled, "slow": p.Slow, "broken": p.Broken, "garbage": p.Garbage, "damaged": p.Damaged,
