@@ -39,6 +39,9 @@ func (r *Router) note(level cluster.Level, key chunk.Key, from, to, by int) {
 // tour asks the nodes near, and then whoever asked meanwhile.
 func (r *Router) tour(ctx context.Context, p place, near []ring.Node, o chunk.Object, off, n int64) (chunk.Stream, error) {
 	asked := map[string]bool{r.c.Members.Self().ID: true}
+	if p.level == cluster.Home {
+		near = append(near, r.uploader(ctx, o)...)
+	}
 	for nodes := append(near, r.recent(p)...); ; nodes = r.recent(p) {
 		var fresh []ring.Node
 		for _, node := range nodes {
@@ -48,9 +51,11 @@ func (r *Router) tour(ctx context.Context, p place, near []ring.Node, o chunk.Ob
 			}
 		}
 		if len(fresh) == 0 {
+			r.gave(o.Key, "")
 			return nil, cluster.ErrNotResident
 		}
 		if st := r.askAll(ctx, p, fresh, o, off, n); st != nil {
+			r.gave(o.Key, st.from)
 			return st, nil
 		}
 		if ctx.Err() != nil {
@@ -95,6 +100,7 @@ func (r *Router) askAll(ctx context.Context, p place, nodes []ring.Node, o chunk
 		case a := <-w.answers:
 			w.left--
 			if w.Stream = a.st; a.st != nil {
+				w.from = nodes[a.from].ID
 				w.cancel = cancels[a.from]
 				cancel(a.from)
 				w.drained = make(chan struct{})
@@ -116,6 +122,7 @@ func (r *Router) askAll(ctx context.Context, p place, nodes []ring.Node, o chunk
 // lookStream is the answer that was taken.
 type lookStream struct {
 	chunk.Stream
+	from    string // the node that gives it
 	cancel  context.CancelFunc
 	answers chan answer
 	left    int // of them still to come

@@ -15,6 +15,7 @@ import (
 type step struct {
 	open  func(ctx context.Context, o chunk.Object, off, n int64) (chunk.Stream, error)
 	looks bool // it asks for what is there only
+	short bool // it gives one chunk and then all begins anew, while an upload is fresh
 	// Where another node is asked as an owner: which, and at what level.
 	at    ring.Node
 	level cluster.Level
@@ -36,7 +37,9 @@ type relay struct {
 	from, to int           // chunks that it has said are on their way
 	o        chunk.Object
 	pos, end int64 // end is -1 where the size is not known
+	stop     int64 // where the step that is open ends; at most end
 	steps    []step
+	all      []step // that it began with
 	st       chunk.Stream
 	why      error // what the last step was left for that said more than that it has nothing
 }
@@ -45,7 +48,7 @@ func openRelay(ctx context.Context, router *Router, level cluster.Level, o chunk
 	if n < 0 && o.Size >= 0 {
 		n = o.Size - off
 	}
-	r := &relay{ctx: ctx, r: router, level: level, o: o, pos: off, end: -1, steps: steps, st: ended{}}
+	r := &relay{ctx: ctx, r: router, level: level, o: o, pos: off, end: -1, steps: steps, all: steps, st: ended{}}
 	if n >= 0 {
 		r.end = off + n
 	}
@@ -61,12 +64,16 @@ func (r *relay) advance() error {
 	for len(r.steps) > 0 {
 		s := r.steps[0]
 		r.steps = r.steps[1:]
+		n := int64(-1)
+		if r.stop = r.end; r.end >= 0 {
+			if s.short && r.r.isFresh(r.o.Key) {
+				g := r.r.c.Geometry
+				r.stop = min(r.end, g.Off(g.Index(r.pos)+1))
+			}
+			n = r.stop - r.pos
+		}
 		if !s.looks {
 			r.goOutward()
-		}
-		n := int64(-1)
-		if r.end >= 0 {
-			n = r.end - r.pos
 		}
 		var st chunk.Stream
 		var err error
@@ -95,14 +102,14 @@ func (r *relay) advance() error {
 	return fmt.Errorf("%w: %w", chunk.ErrUnavailable, r.why)
 }
 
-// goOutward says that what is left is on its way from outside: anybody may follow
-// it from now on.
+// goOutward says that what the step gives is on its way from outside: anybody may
+// follow it from now on.
 func (r *relay) goOutward() {
-	if r.level == 0 || r.end < 0 || r.from < r.to || r.pos == r.end {
+	if r.level == 0 || r.end < 0 || r.from < r.to || r.pos == r.stop {
 		return
 	}
 	g := r.r.c.Geometry
-	r.from, r.to = g.Index(r.pos), g.Index(r.end-1)+1
+	r.from, r.to = g.Index(r.pos), g.Index(r.stop-1)+1
 	r.r.note(r.level, r.o.Key, r.from, r.to, 1)
 }
 
@@ -112,10 +119,20 @@ func (r *relay) Next() (chunk.Piece, error) {
 	if r.pos == r.end {
 		return chunk.Piece{}, r.finish()
 	}
+	if r.pos == r.stop { // of the next chunk nothing was said to be on its way
+		if err := r.finish(); !errors.Is(err, io.EOF) {
+			return chunk.Piece{}, err
+		}
+		r.ungo()
+		r.steps = r.all
+		if err := r.advance(); err != nil {
+			return chunk.Piece{}, err
+		}
+	}
 	for {
 		p, err := r.st.Next()
 		switch {
-		case err == nil && p.Off == r.pos && p.Len > 0 && (r.end < 0 || p.Off+p.Len <= r.end):
+		case err == nil && p.Off == r.pos && p.Len > 0 && (r.end < 0 || p.Off+p.Len <= r.stop):
 			r.pos += p.Len
 			return p, nil
 		case err == nil:
@@ -123,7 +140,7 @@ func (r *relay) Next() (chunk.Piece, error) {
 		case r.end < 0:
 			return chunk.Piece{}, err
 		case errors.Is(err, io.EOF):
-			err = fmt.Errorf("the stream ended at %d, before %d: %w", r.pos, r.end, cluster.ErrAway)
+			err = fmt.Errorf("the stream ended at %d, before %d: %w", r.pos, r.stop, cluster.ErrAway)
 		}
 		if r.ctx.Err() != nil {
 			return chunk.Piece{}, context.Cause(r.ctx)
@@ -160,11 +177,16 @@ func (r *relay) finish() error {
 // Close closes the stream that is open. It must not be called beside Next: the
 // context ends a Next that waits.
 func (r *relay) Close() error {
+	r.ungo()
+	return r.st.Close()
+}
+
+// ungo takes back what goOutward has said.
+func (r *relay) ungo() {
 	if r.from < r.to {
 		r.r.note(r.level, r.o.Key, r.from, r.to, -1)
 		r.from, r.to = 0, 0
 	}
-	return r.st.Close()
 }
 
 // ended is the stream when none is open.

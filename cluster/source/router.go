@@ -30,6 +30,9 @@ type Config struct {
 	// HomeZone returns the zone whose nodes read an object's origin; nil or "": any
 	// that is not an edge.
 	HomeZone func(o chunk.Object) string
+	// Uploader returns the id of the node through which an object came, "" where
+	// that is not known; it may be nil.
+	Uploader func(ctx context.Context, o chunk.Object) (string, error)
 	LookFor  time.Duration // how long to look around; 0: 200 ms
 	// HedgeBudget is the share of asks of owners that may be hedged, 0 to 1.
 	HedgeBudget float64
@@ -51,6 +54,7 @@ type Router struct {
 	outward map[way]int                          // chunks that are on their way from outside
 	askers  *simplelru.LRU[place, []asker]       // who asked lately and got nothing
 	cannot  *simplelru.LRU[chunk.Key, time.Time] // what this node could not find the origin of, and when
+	uploads *simplelru.LRU[chunk.Key, uploaded]
 }
 
 // place is an extent at a level.
@@ -75,6 +79,7 @@ func New(c Config) *Router {
 	return &Router{
 		c: c, heat: newHeat(), pace: newPace(c.HedgeBudget), outward: map[way]int{},
 		askers: newLRU[place, []asker](mostAsked), cannot: newLRU[chunk.Key, time.Time](mostLost),
+		uploads: newLRU[chunk.Key, uploaded](mostUploads),
 	}
 }
 
@@ -194,7 +199,7 @@ func (r *Router) toOrigin(o chunk.Object, extent int) []step {
 	}
 	return []step{
 		r.lookAround(place{cluster.Home, o.Key, extent}, near),
-		{open: r.origin},
+		{open: r.origin, short: true},
 	}
 }
 

@@ -27,16 +27,17 @@ type world struct {
 	data  []byte
 	nodes map[string]*node
 
-	mu      sync.Mutex
-	read    int64 // bytes out of the origin
-	readBy  map[string]int64
-	pace    time.Duration // per chunk of the origin
-	lag     time.Duration // of a question between nodes
-	pause   time.Duration // before each piece between nodes
-	dead    map[string]bool
-	halted  map[string]chan struct{} // closed when the node goes on
-	asks    atomic.Int64
-	crossed map[string]int64 // bytes of others that a node has got
+	mu       sync.Mutex
+	read     int64 // bytes out of the origin
+	readBy   map[string]int64
+	pace     time.Duration // per chunk of the origin
+	lag      time.Duration // of a question between nodes
+	pause    time.Duration // before each piece between nodes
+	dead     map[string]bool
+	halted   map[string]chan struct{} // closed when the node goes on
+	asks     atomic.Int64
+	crossed  map[string]int64 // bytes of others that a node has got
+	uploader string           // as the registry says
 }
 
 // node is one of them.
@@ -46,6 +47,7 @@ type node struct {
 	ring   atomic.Pointer[ring.Ring]
 	store  *cachestore.Store
 	client *cachestore.Level
+	fresh  *cachestore.Level
 	r      *Router
 	cannot bool // its registry is away
 }
@@ -220,11 +222,12 @@ func settleOn(t *testing.T, size int, store func() cachestore.Config, descriptio
 			t.Fatal(err)
 		}
 		n.store = s
-		n.r = New(Config{Members: n, Peers: n, Geometry: small, Origin: source{n}, HedgeBudget: 0.05})
+		n.r = New(Config{Members: n, Peers: n, Geometry: small, Origin: source{n}, HedgeBudget: 0.05, Uploader: w.whoUploaded})
 		home := s.Level("home", n.r.ToOrigin())
 		zone := s.LevelBefore("zone", home, cachestore.Outside{Source: n.r.ToHome(), Owns: n.r.OwnsHome})
 		n.client = s.LevelBefore("client", zone, cachestore.Outside{Source: n.r.ToZone(), Owns: n.r.OwnsZone, Keep: n.r.Hot, Seen: n.r.Seen})
 		n.r.Bind(zone, home)
+		n.fresh = s.Level("fresh", n.r.ToUploader())
 		w.nodes[d.ID] = n
 	}
 	return w
