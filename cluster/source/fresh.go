@@ -131,11 +131,15 @@ func (f *Fresh) fetch(ctx context.Context, u fresh) {
 	g := r.c.Geometry
 	r.Uploaded(o.Key, u.Node)
 	before := f.fetched.Load()
+	owns := false
 	for i := range g.Count(o.Size) {
 		if ctx.Err() != nil || f.c.Most > 0 && f.fetched.Load()-before >= f.c.Most {
 			return
 		}
-		if !r.OwnsHome(o, g.ExtentOf(i)) || f.c.Resident(o, i) {
+		if i%g.Extent == 0 {
+			owns = r.OwnsHome(o, g.ExtentOf(i))
+		}
+		if !owns || f.c.Resident(o, i) {
 			continue
 		}
 		if err := f.rate.WaitN(ctx, int(g.Len(i, o.Size))); err != nil {

@@ -61,6 +61,50 @@ func TestAFreshUploadIsReadFromWhoKeptIt(t *testing.T) {
 	}
 }
 
+// An uploader that is slow to answer, or has no place free, is waited for longer
+// than others: it is known to have what is wanted.
+func TestAFreshUploadIsWorthAWait(t *testing.T) {
+	for name, trouble := range map[string]func(w *world) (times *int){
+		"slow": func(w *world) *int {
+			w.lag = 300 * time.Millisecond
+			return new(1)
+		},
+		"busy": func(w *world) *int {
+			var mu sync.Mutex
+			times := new(0)
+			w.busy = func(at string, q cluster.Ask) bool {
+				mu.Lock()
+				defer mu.Unlock()
+				busy := at == w.uploader && q.ResidentOnly && *times%5 < 4
+				if busy || at == w.uploader {
+					*times++
+				}
+				return busy
+			}
+			return times
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				nodes := members(8, "a", "b")
+				w := settle(t, imageSize, nodes...)
+				w.upload(nodes[3].ID, func(int) bool { return true })
+				times := trouble(w)
+				if failed := w.storm(8, ids(nodes)...); failed > 0 {
+					t.Errorf("%d clients failed", failed)
+				}
+				if *times == 0 {
+					t.Error("there was no trouble: the test shows nothing")
+				}
+				if w.read > 0 {
+					t.Errorf("the origin gave %d bytes", w.read)
+				}
+				w.close()
+			})
+		})
+	}
+}
+
 // bus is gossip between the nodes of a process.
 type bus struct {
 	mu  sync.Mutex

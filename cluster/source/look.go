@@ -2,6 +2,8 @@ package source
 
 import (
 	"context"
+	"errors"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 )
 
 const (
+	stall     = time.Second      // how long one is waited for that is known to have it
 	askedFor  = 10 * time.Second // how long an asker is remembered
 	mostAsked = 4096             // extents whose askers are remembered
 	mostOfOne = 16               // askers of one extent
@@ -39,8 +42,14 @@ func (r *Router) note(level cluster.Level, key chunk.Key, from, to, by int) {
 // tour asks the nodes near, and then whoever asked meanwhile.
 func (r *Router) tour(ctx context.Context, p place, near []ring.Node, o chunk.Object, off, n int64) (chunk.Stream, error) {
 	asked := map[string]bool{r.c.Members.Self().ID: true}
+	known := ""
 	if p.level == cluster.Home {
-		near = append(near, r.uploader(ctx, o)...)
+		for _, n := range r.uploader(ctx, o) {
+			near = append(near, n)
+			if r.isFresh(o.Key) {
+				known = n.ID
+			}
+		}
 	}
 	for nodes := append(near, r.recent(p)...); ; nodes = r.recent(p) {
 		var fresh []ring.Node
@@ -54,7 +63,7 @@ func (r *Router) tour(ctx context.Context, p place, near []ring.Node, o chunk.Ob
 			r.gave(o.Key, "")
 			return nil, cluster.ErrNotResident
 		}
-		if st := r.askAll(ctx, p, fresh, o, off, n); st != nil {
+		if st := r.askAll(ctx, p, fresh, known, o, off, n); st != nil {
 			r.gave(o.Key, st.from)
 			return st, nil
 		}
@@ -71,8 +80,9 @@ type answer struct {
 }
 
 // askAll asks nodes at once; nil: none has it, or says so in time. The calls that
-// are not taken end at once.
-func (r *Router) askAll(ctx context.Context, p place, nodes []ring.Node, o chunk.Object, off, n int64) *lookStream {
+// are not taken end at once. One that is known to have it is waited for as long as
+// an owner is, also where it is busy; "": none is.
+func (r *Router) askAll(ctx context.Context, p place, nodes []ring.Node, known string, o chunk.Object, off, n int64) *lookStream {
 	w := &lookStream{answers: make(chan answer, len(nodes)), left: len(nodes)}
 	cancels := make([]context.CancelFunc, len(nodes))
 	for i, node := range nodes {
@@ -80,6 +90,9 @@ func (r *Router) askAll(ctx context.Context, p place, nodes []ring.Node, o chunk
 		one, cancels[i] = context.WithCancel(ctx)
 		go func() {
 			st, err := r.c.Peers.OpenRange(one, node, r.ask(o, p.level, true), off, n)
+			for node.ID == known && errors.Is(err, cluster.ErrBusy) && pause(one) {
+				st, err = r.c.Peers.OpenRange(one, node, r.ask(o, p.level, true), off, n)
+			}
 			if err != nil {
 				st = nil
 			}
@@ -95,6 +108,12 @@ func (r *Router) askAll(ctx context.Context, p place, nodes []ring.Node, o chunk
 	}
 	t := time.NewTimer(r.c.LookFor)
 	defer t.Stop()
+	left := func() { // in time
+		r.pace.lateLook()
+		cancel(-1)
+		w.drain()
+	}
+	late := false
 	for w.left > 0 {
 		select {
 		case a := <-w.answers:
@@ -110,13 +129,32 @@ func (r *Router) askAll(ctx context.Context, p place, nodes []ring.Node, o chunk
 				}()
 				return w
 			}
+			if nodes[a.from].ID == known {
+				if known = ""; late {
+					left()
+				}
+			}
 		case <-t.C:
-			cancel(-1)
-			w.drain()
+			if late || known == "" {
+				left()
+				break
+			}
+			late = true
+			t.Reset(stall - r.c.LookFor)
 		}
 	}
 	cancel(-1)
 	return nil
+}
+
+// pause waits before a busy node is asked anew; false where nobody waits any more.
+func pause(ctx context.Context) bool {
+	select {
+	case <-time.After(20*time.Millisecond + rand.N(20*time.Millisecond)):
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // lookStream is the answer that was taken.

@@ -48,6 +48,7 @@ type Counts struct {
 	HedgesWon  int64 // another node was first
 	Stalled    int64 // answers that stalled in the middle, so that others were asked
 	PassedOver int64 // another node went on in their place
+	LateLooks  int64 // looks around that ended without having heard of all
 	Denied     int64 // hedges that were not made: there were too many
 }
 
@@ -131,4 +132,10 @@ func (p *pace) won(late bool) {
 	} else {
 		p.counts.PassedOver++
 	}
+}
+
+func (p *pace) lateLook() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.counts.LateLooks++
 }

@@ -164,7 +164,7 @@ func (x *race) late() {
 
 // askOthers takes the first piece of whoever has it.
 func (x *race) askOthers(ctx context.Context, nodes []ring.Node, a *aid, w *wait) {
-	st := x.r.askAll(ctx, x.place, nodes, x.o, w.pos, x.end-w.pos)
+	st := x.r.askAll(ctx, x.place, nodes, "", x.o, w.pos, x.end-w.pos)
 	if st == nil {
 		return
 	}

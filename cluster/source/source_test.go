@@ -38,6 +38,7 @@ type world struct {
 	asks     atomic.Int64
 	crossed  map[string]int64 // bytes of others that a node has got
 	uploader string           // as the registry says
+	busy     func(at string, q cluster.Ask) bool
 }
 
 // node is one of them.
@@ -75,6 +76,9 @@ func (n *node) OpenRange(ctx context.Context, at ring.Node, q cluster.Ask, off, 
 	}
 	if w.isDead(at.ID) || w.isDead(n.self.ID) {
 		return nil, cluster.ErrAway
+	}
+	if w.busy != nil && w.busy(at.ID, q) {
+		return nil, cluster.ErrBusy
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	st, err := w.nodes[at.ID].r.Serve(ctx, q, off, k)

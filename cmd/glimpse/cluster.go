@@ -23,6 +23,7 @@ import (
 	"glimpse/cluster/member"
 	"glimpse/cluster/peers"
 	"glimpse/cluster/ring"
+	"glimpse/cluster/rumor"
 	"glimpse/cluster/serve"
 	"glimpse/cluster/source"
 	"glimpse/cmd/glimpse/config"
@@ -38,6 +39,11 @@ type clusterNode struct {
 	peers    *peers.Peers
 	counted  *counted
 	router   *source.Router
+	rumors   *rumor.Rumors
+	fresh    *source.Fresh
+	svc      *ops.Service
+	store    *cachestore.Store
+	uploads  *cachestore.Level // what uploaders have
 	server   *serve.Server
 	listener net.Listener
 	identity *ca.Identity // nil: plain text on loopback
@@ -90,7 +96,11 @@ func (cl *clusterNode) prepare(ctx context.Context, n *node, id string, g chunk.
 	cl.peers = peers.New(peers.Config{Self: id, Identity: cl.identity})
 	n.onClose(func(context.Context) error { cl.peers.Close(); return nil })
 	cl.counted = &counted{Peers: cl.peers, zone: c.Node.Zone}
-	cl.router = source.New(source.Config{Members: later{cl}, Peers: cl.counted, Geometry: g, Origin: svc, HedgeBudget: float64(c.Cluster.HedgeBudget)})
+	cl.router = source.New(source.Config{
+		Members: later{cl}, Peers: cl.counted, Geometry: g, Origin: svc,
+		HedgeBudget: float64(c.Cluster.HedgeBudget), Uploader: svc.Uploader,
+	})
+	cl.svc = svc
 	cl.server = serve.New(serve.Config{
 		Node: id, Geometry: g, Local: local{cl.router, svc, leases}, Identity: cl.identity, Log: n.log,
 	})
@@ -113,6 +123,7 @@ func (cl *clusterNode) gossip(n *node, id string) error {
 		return nil
 	}
 	c := n.config
+	cl.freshen(n, c, n.log)
 	epoch, err := nextEpoch(c.DataDir)
 	if err != nil {
 		return err
@@ -120,6 +131,7 @@ func (cl *clusterNode) gossip(n *node, id string) error {
 	cl.members, err = member.New(member.Config{
 		Self: self(c, id, epoch), Bind: c.Listen.Gossip, Advertise: c.Cluster.Advertise.Gossip, Label: c.Cluster.Label,
 		Keyring: c.Cluster.KeyringFile, Join: c.Cluster.Join, Table: func(ctx context.Context) ([]string, error) { return cl.addresses(ctx, id) }, Profile: c.Cluster.Profile, Log: n.log,
+		Messages: cl.rumors,
 	})
 	if err != nil {
 		return fmt.Errorf("cluster: %w", err)
@@ -237,6 +249,7 @@ func (cl *clusterNode) levels(s *cachestore.Store) (client *cachestore.Level) {
 		Keep: cl.router.Hot, Seen: cl.router.Seen,
 	})
 	cl.router.Bind(zone, home)
+	cl.store, cl.uploads = s, s.Level("fresh", cl.router.ToUploader())
 	return client
 }
 

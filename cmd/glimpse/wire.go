@@ -84,7 +84,7 @@ func build(ctx context.Context, c config.Config, log *slog.Logger) (_ *node, err
 	svc, err := ops.New(ops.Config{
 		Registry: writes, Images: leases, Stores: stores, DefaultStore: c.DefaultStore, SingleStore: c.API.SingleStore, Cache: front,
 		Secret: cluster.secret, Share: c.Cache.Share, Geometry: cluster.geometry, Limits: c.API.ImageLimits(),
-		HashAlgo: c.API.HashingAlgorithm, RequireFormatMatch: c.API.RequireImageFormatMatch, NodeID: id, Log: log,
+		HashAlgo: c.API.HashingAlgorithm, RequireFormatMatch: c.API.RequireImageFormatMatch, NodeID: id, Log: log, Uploaded: n.cluster.uploaded,
 	})
 	if err != nil {
 		return nil, err
