@@ -2,9 +2,6 @@ package source
 
 import (
 	"context"
-	"errors"
-	"math/rand/v2"
-	"sync"
 	"time"
 
 	"glimpse/cachestore/chunk"
@@ -13,7 +10,6 @@ import (
 )
 
 const (
-	stall     = time.Second      // how long one is waited for that is known to have it
 	askedFor  = 10 * time.Second // how long an asker is remembered
 	mostAsked = 4096             // extents whose askers are remembered
 	mostOfOne = 16               // askers of one extent
@@ -71,120 +67,6 @@ func (r *Router) tour(ctx context.Context, p place, near []ring.Node, o chunk.Ob
 			return nil, context.Cause(ctx)
 		}
 	}
-}
-
-// answer is what a node said; nil: it has nothing.
-type answer struct {
-	from int
-	st   chunk.Stream
-}
-
-// askAll asks nodes at once; nil: none has it, or says so in time. The calls that
-// are not taken end at once. One that is known to have it is waited for as long as
-// an owner is, also where it is busy; "": none is.
-func (r *Router) askAll(ctx context.Context, p place, nodes []ring.Node, known string, o chunk.Object, off, n int64) *lookStream {
-	w := &lookStream{answers: make(chan answer, len(nodes)), left: len(nodes)}
-	cancels := make([]context.CancelFunc, len(nodes))
-	for i, node := range nodes {
-		var one context.Context
-		one, cancels[i] = context.WithCancel(ctx)
-		go func() {
-			st, err := r.c.Peers.OpenRange(one, node, r.ask(o, p.level, true), off, n)
-			for node.ID == known && errors.Is(err, cluster.ErrBusy) && pause(one) {
-				st, err = r.c.Peers.OpenRange(one, node, r.ask(o, p.level, true), off, n)
-			}
-			if err != nil {
-				st = nil
-			}
-			w.answers <- answer{i, st}
-		}()
-	}
-	cancel := func(but int) {
-		for i, c := range cancels {
-			if i != but {
-				c()
-			}
-		}
-	}
-	t := time.NewTimer(r.c.LookFor)
-	defer t.Stop()
-	left := func() { // in time
-		r.pace.lateLook()
-		cancel(-1)
-		w.drain()
-	}
-	late := false
-	for w.left > 0 {
-		select {
-		case a := <-w.answers:
-			w.left--
-			if w.Stream = a.st; a.st != nil {
-				w.from = nodes[a.from].ID
-				w.cancel = cancels[a.from]
-				cancel(a.from)
-				w.drained = make(chan struct{})
-				go func() {
-					defer close(w.drained)
-					w.drain()
-				}()
-				return w
-			}
-			if nodes[a.from].ID == known {
-				if known = ""; late {
-					left()
-				}
-			}
-		case <-t.C:
-			if late || known == "" {
-				left()
-				break
-			}
-			late = true
-			t.Reset(stall - r.c.LookFor)
-		}
-	}
-	cancel(-1)
-	return nil
-}
-
-// pause waits before a busy node is asked anew; false where nobody waits any more.
-func pause(ctx context.Context) bool {
-	select {
-	case <-time.After(20*time.Millisecond + rand.N(20*time.Millisecond)):
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// lookStream is the answer that was taken.
-type lookStream struct {
-	chunk.Stream
-	from    string // the node that gives it
-	cancel  context.CancelFunc
-	answers chan answer
-	left    int // of them still to come
-	drained chan struct{}
-	once    sync.Once
-}
-
-// drain waits for the calls that were given up.
-func (w *lookStream) drain() {
-	for ; w.left > 0; w.left-- {
-		if a := <-w.answers; a.st != nil {
-			_ = a.st.Close() // nothing was read of it
-		}
-	}
-}
-
-// Close ends the stream, and waits for the calls that were not taken.
-func (w *lookStream) Close() (err error) {
-	w.once.Do(func() {
-		w.cancel()
-		err = w.Stream.Close()
-		<-w.drained
-	})
-	return err
 }
 
 // Serve answers another node. A fill that is on its way from outside may be

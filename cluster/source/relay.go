@@ -41,6 +41,8 @@ type relay struct {
 	steps    []step
 	all      []step // that it began with
 	st       chunk.Stream
+	now      step  // that is open
+	began    int64 // where it began
 	why      error // what the last step was left for that said more than that it has nothing
 }
 
@@ -83,7 +85,7 @@ func (r *relay) advance() error {
 			st, err = s.open(r.ctx, r.o, r.pos, n)
 		}
 		if err == nil {
-			r.st = st
+			r.st, r.now, r.began = st, s, r.pos
 			return nil
 		}
 		if r.ctx.Err() != nil {
@@ -149,6 +151,8 @@ func (r *relay) Next() (chunk.Piece, error) {
 		switch {
 		case x != nil && x.other != nil:
 			r.steps = append([]step{x.s}, r.steps...) // whoever went on has no more: the owner is there still
+		case r.now.looks && r.pos > r.began && passes(err):
+			r.steps = r.all // what one had no more of another may have
 		case r.end < 0 || !passes(err):
 			return chunk.Piece{}, err
 		default:
