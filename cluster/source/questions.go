@@ -23,7 +23,8 @@ func (r *Router) askAll(ctx context.Context, p place, nodes []ring.Node, known s
 	for i, node := range nodes {
 		var one context.Context
 		one, q.cancels[i] = context.WithCancel(ctx)
-		go func() { q.answers <- answer{i, r.question(one, p, node, node.ID == known, o, off, n)} }()
+		sure := node.ID == known
+		go func() { q.answers <- answer{i, r.question(one, p, node, sure, o, off, n)} }()
 	}
 	t := time.NewTimer(r.c.LookFor)
 	defer t.Stop()

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -130,15 +131,17 @@ func TestSlownessMovesNoFill(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := settle(t, imageSize, nodes...)
 				ctx, stop := context.WithCancel(t.Context())
-				times := 0
+				var times atomic.Int64
 				var wg sync.WaitGroup
-				wg.Go(func() {
-					for ctx.Err() == nil {
-						time.Sleep(time.Duration(1+rand.IntN(10)) * time.Millisecond)
-						w.halt(nodes[rand.IntN(len(nodes))].ID, 150*time.Millisecond)
-						times++
-					}
-				})
+				for some := range slices.Chunk(nodes, 3) { // of which one is halted at any time
+					wg.Go(func() {
+						for ctx.Err() == nil {
+							time.Sleep(time.Duration(1+rand.IntN(10)) * time.Millisecond)
+							w.halt(some[rand.IntN(len(some))].ID, 150*time.Millisecond)
+							times.Add(1)
+						}
+					})
+				}
 				if failed := w.storm(len(nodes)+3, ids(nodes)...); failed > 0 {
 					t.Errorf("%d clients failed", failed)
 				}
@@ -151,8 +154,8 @@ func TestSlownessMovesNoFill(t *testing.T) {
 					all.Hedged += c.Hedged
 					all.Stalled += c.Stalled
 				}
-				t.Logf("%d stops; %+v", times, all)
-				if times == 0 || all.Hedged+all.Stalled == 0 {
+				t.Logf("%d stops; %+v", times.Load(), all)
+				if times.Load() == 0 || all.Hedged+all.Stalled == 0 {
 					t.Error("nobody was slow: the test shows nothing")
 				}
 				w.once()
