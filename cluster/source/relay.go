@@ -16,6 +16,7 @@ type step struct {
 	open  func(ctx context.Context, o chunk.Object, off, n int64) (chunk.Stream, error)
 	looks bool // it asks for what is there only
 	short bool // it gives one chunk and then all begins anew, while an upload is fresh
+	away  bool // only where the ones before it are away
 	// Where another node is asked as an owner: which, and at what level.
 	at    ring.Node
 	level cluster.Level
@@ -66,6 +67,9 @@ func (r *relay) advance() error {
 	for len(r.steps) > 0 {
 		s := r.steps[0]
 		r.steps = r.steps[1:]
+		if s.away && !errors.Is(r.why, cluster.ErrAway) {
+			continue
+		}
 		n := int64(-1)
 		if r.stop = r.end; r.end >= 0 {
 			if s.short && r.r.isFresh(r.o.Key) {

@@ -145,8 +145,8 @@ func (t route) OpenRange(ctx context.Context, o chunk.Object, off, n int64) (chu
 	return openRelay(ctx, t.r, t.level, o, off, n, t.steps(o, g.ExtentOf(g.Index(off))))
 }
 
-// toZone asks the owner in this zone, and when it is gone the one after it. A
-// zone without owners is skipped.
+// toZone asks the owner in this zone, and when it is gone those after it. A zone
+// without owners is skipped, as is one whose owners are all away.
 func (r *Router) toZone(o chunk.Object, extent int) []step {
 	nodes := r.c.Members.Ring().Candidates(r.c.Members.Self().Zone, o.Key, extent, 1+candidates)
 	if len(nodes) == 0 {
@@ -155,6 +155,10 @@ func (r *Router) toZone(o chunk.Object, extent int) []step {
 	var steps []step
 	for _, n := range nodes {
 		steps = append(steps, r.owner(n, cluster.Zone))
+	}
+	for _, s := range r.homes(o, extent) {
+		s.away = true
+		steps = append(steps, s)
 	}
 	return steps
 }

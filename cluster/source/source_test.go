@@ -39,6 +39,7 @@ type world struct {
 	crossed  map[string]int64 // bytes of others that a node has got
 	uploader string           // as the registry says
 	busy     func(at string, q cluster.Ask) bool
+	apart    map[string]int // the side of a partition that a node is on
 }
 
 // node is one of them.
@@ -74,7 +75,7 @@ func (n *node) OpenRange(ctx context.Context, at ring.Node, q cluster.Ask, off, 
 	if err := w.awake(ctx, at.ID); err != nil {
 		return nil, err
 	}
-	if w.isDead(at.ID) || w.isDead(n.self.ID) {
+	if w.isDead(at.ID) || w.isDead(n.self.ID) || w.isApart(n.self.ID, at.ID) {
 		return nil, cluster.ErrAway
 	}
 	if w.busy != nil && w.busy(at.ID, q) {
@@ -98,7 +99,7 @@ type wire struct {
 }
 
 func (s *wire) Next() (chunk.Piece, error) {
-	if s.w.isDead(s.to) {
+	if s.w.isDead(s.to) || s.w.isApart(s.from, s.to) {
 		return chunk.Piece{}, cluster.ErrAway
 	}
 	if s.w.pause > 0 {
@@ -143,6 +144,13 @@ func (w *world) awake(ctx context.Context, id string) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+// isApart says whether a partition is between two nodes.
+func (w *world) isApart(a, b string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.apart[a] != w.apart[b]
 }
 
 // halt stops a node for a while: it gives no byte, and nobody says so.
