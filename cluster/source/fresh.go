@@ -18,7 +18,7 @@ import (
 const (
 	freshKind = "uploaded" // of the rumour
 	mostFresh = 256        // images that wait for their turn
-	maxText   = 64         // bytes of an image's or a node's id
+	maxText   = 64         // bytes of an image's id
 	// A record may be seen late by the database that this node asks.
 	freshTries = 3
 	freshWait  = time.Second
@@ -54,7 +54,6 @@ type Fresh struct {
 // fresh is what a rumour says.
 type fresh struct {
 	Image string `json:"image"`
-	Node  string `json:"node"`
 }
 
 // FreshCounts are the counters of Fresh since its start.
@@ -84,7 +83,7 @@ func (f *Fresh) Counts() FreshCounts {
 
 // Tell tells the others that an image was uploaded through this node.
 func (f *Fresh) Tell(imageID string) {
-	b, err := json.Marshal(fresh{imageID, f.c.Router.c.Members.Self().ID})
+	b, err := json.Marshal(fresh{imageID})
 	if err == nil {
 		err = f.c.Rumors.Spread(cluster.Rumor{Kind: freshKind, Body: b})
 	}
@@ -98,7 +97,7 @@ func (f *Fresh) hear(x cluster.Rumor) {
 		return
 	}
 	var u fresh
-	if json.Unmarshal(x.Body, &u) != nil || u.Image == "" || len(u.Image) > maxText || len(u.Node) > maxText {
+	if json.Unmarshal(x.Body, &u) != nil || u.Image == "" || len(u.Image) > maxText {
 		return
 	}
 	select {
@@ -129,7 +128,9 @@ func (f *Fresh) fetch(ctx context.Context, u fresh) {
 	}
 	r := f.c.Router
 	g := r.c.Geometry
-	r.Uploaded(o.Key, u.Node)
+	if len(r.uploader(ctx, o)) == 0 {
+		return // this node has it, or that one is gone
+	}
 	before := f.fetched.Load()
 	owns := false
 	for i := range g.Count(o.Size) {

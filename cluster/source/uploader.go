@@ -23,8 +23,8 @@ type uploaded struct {
 	misses int       // how often it was asked since it had something last
 }
 
-// Uploaded notes that a node has what was kept of an upload.
-func (r *Router) Uploaded(key chunk.Key, node string) {
+// uploadedBy notes that a node has what was kept of an upload; "": none.
+func (r *Router) uploadedBy(key chunk.Key, node string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.uploads.Add(key, uploaded{node: node, at: time.Now()})
@@ -44,7 +44,7 @@ func (r *Router) uploader(ctx context.Context, o chunk.Object) []ring.Node {
 			node = ""
 		}
 		u.node = node
-		r.Uploaded(o.Key, node)
+		r.uploadedBy(o.Key, node)
 	}
 	n, ok := r.c.Members.Ring().Node(u.node)
 	if !ok || n.ID == r.c.Members.Self().ID {

@@ -343,11 +343,6 @@ var defences = []defence{
 		pkg: "cluster/source", test: "TestHedgesHaveABudget",
 	},
 	{
-		name: "hedges ask for what is there", file: "cluster/source/questions.go",
-		old: "r.ask(o, p.level, true)", off: "r.ask(o, p.level, false)",
-		pkg: "cluster/source", test: "TestSlownessMovesNoFill",
-	},
-	{
 		name: "the uploader is asked", file: "cluster/source/look.go",
 		old: "range r.uploader(ctx, o) {", off: "range r.uploader(ctx, o)[:0] {",
 		pkg: "cluster/source", test: "TestAFreshUploadIsReadFromWhoKeptIt",
