@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -78,7 +79,7 @@ func (r *relay) openRace(s step, n int64) (chunk.Stream, error) {
 	}
 	if err != nil {
 		_ = x.Close() // it has failed
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			err = fmt.Errorf("nothing at %d, before %d: %w", r.pos, r.pos+n, cluster.ErrAway)
 		}
 		return nil, err

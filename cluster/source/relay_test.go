@@ -25,10 +25,10 @@ func part(upTo int64, calls *int) func(context.Context, chunk.Object, int64, int
 type parted struct{ off, end, upTo int64 }
 
 func (p *parted) Next() (chunk.Piece, error) {
-	switch {
-	case p.off == p.end:
+	switch p.off {
+	case p.end:
 		return chunk.Piece{}, io.EOF
-	case p.off == p.upTo:
+	case p.upTo:
 		return chunk.Piece{}, cluster.ErrNotResident
 	}
 	to := min(p.end, small.Off(small.Index(p.off)+1))

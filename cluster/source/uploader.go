@@ -83,12 +83,13 @@ func (r *Router) ToUploader() chunk.Source { return toUploader{r} }
 type toUploader struct{ r *Router }
 
 func (t toUploader) OpenRange(ctx context.Context, o chunk.Object, off, n int64) (chunk.Stream, error) {
-	for _, node := range t.r.uploader(ctx, o) {
-		st, err := t.r.c.Peers.OpenRange(ctx, node, t.r.ask(o, cluster.Home, true), off, n)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", chunk.ErrUnavailable, err) // which another try would not mend
-		}
-		return st, nil
+	nodes := t.r.uploader(ctx, o)
+	if len(nodes) == 0 {
+		return nil, fmt.Errorf("nobody is known to have uploaded it: %w", chunk.ErrUnavailable)
 	}
-	return nil, fmt.Errorf("nobody is known to have uploaded it: %w", chunk.ErrUnavailable)
+	st, err := t.r.c.Peers.OpenRange(ctx, nodes[0], t.r.ask(o, cluster.Home, true), off, n)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", chunk.ErrUnavailable, err) // which another try would not mend
+	}
+	return st, nil
 }
