@@ -39,9 +39,6 @@ func (s *Store) has(k id) bool {
 	return false
 }
 
-// Resident says, without I/O, whether a chunk is here.
-func (s *Store) Resident(o chunk.Object, index int) bool { return s.isResident(o, index) }
-
 // isResident is has for a chunk of an object.
 func (s *Store) isResident(o chunk.Object, index int) bool {
 	s.names.RLock()

@@ -13,6 +13,7 @@ import (
 
 	"glimpse/cachestore/chunk"
 	"glimpse/cluster"
+	"glimpse/cluster/ring"
 )
 
 const (
@@ -121,15 +122,18 @@ func (f *Fresh) Run(ctx context.Context) {
 
 // fetch brings here what this node is home to.
 func (f *Fresh) fetch(ctx context.Context, u fresh) {
+	r := f.c.Router
+	if r.c.Members.Self().Role != ring.Member {
+		return
+	}
 	o, err := f.object(ctx, u.Image)
 	if err != nil {
 		f.c.Log.Debug("an upload that was told of is not there", "image", u.Image, "error", err)
 		return
 	}
-	r := f.c.Router
 	g := r.c.Geometry
-	if len(r.uploader(ctx, o)) == 0 {
-		return // this node has it, or that one is gone
+	if o.MemoryOnly || len(r.uploader(ctx, o)) == 0 {
+		return // it is not worth the room, this node has it, or that one is gone
 	}
 	before := f.fetched.Load()
 	owns := false

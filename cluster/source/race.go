@@ -14,7 +14,8 @@ import (
 )
 
 // slow is how long an owner may give no byte in the middle of its answer before
-// others are asked for what they have.
+// others are asked for what they have; twice as long each time that none had it, so
+// that an owner whose origin is slow makes no chatter.
 const slow = 50 * time.Millisecond
 
 // race is what an owner answers, and what another node has of it where the owner
@@ -26,7 +27,8 @@ type race struct {
 	s     step
 	place place
 	o     chunk.Object
-	pos   int64 // of the next piece
+	pos   int64         // of the next piece
+	slow  time.Duration // for the next one
 	end   int64
 
 	own   chunk.Stream // the owner's answer; nil before it is open
@@ -61,7 +63,7 @@ type aid struct {
 // openRace asks an owner, and waits for the first piece.
 func (r *relay) openRace(s step, n int64) (chunk.Stream, error) {
 	g := r.r.c.Geometry
-	x := &race{r: r.r, ctx: r.ctx, s: s, o: r.o, pos: r.pos, end: r.pos + n}
+	x := &race{r: r.r, ctx: r.ctx, s: s, o: r.o, pos: r.pos, end: r.pos + n, slow: slow}
 	x.place = place{s.level, r.o.Key, g.ExtentOf(g.Index(r.pos))}
 	x.timer = time.AfterFunc(time.Hour, x.late)
 	ctx, leave := context.WithCancel(r.ctx)
@@ -103,7 +105,7 @@ func (x *race) Next() (chunk.Piece, error) {
 		defer t.Stop()
 		return x.own.Next()
 	}
-	p, err := x.await(slow, false, x.own.Next)
+	p, err := x.await(x.slow, false, x.own.Next)
 	if err == nil {
 		x.pos += p.Len
 	}
@@ -130,6 +132,7 @@ func (x *race) await(limit time.Duration, late bool, next func() (chunk.Piece, e
 	}
 	if !won {
 		a.close()
+		x.slow = min(2*x.slow, stall)
 		return p, err
 	}
 	x.closeOwn()

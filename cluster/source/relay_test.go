@@ -6,6 +6,7 @@ import (
 	"io"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"glimpse/cachestore/chunk"
 	"glimpse/cluster"
@@ -65,6 +66,43 @@ func TestWhatOneHasNoMoreOfAnotherMayHave(t *testing.T) {
 			t.Errorf("%d of %d bytes and %v; others were asked %d times, and the origin %d times", n, o.Size, err, looks, origins)
 		}
 		_ = st.Close()
+		w.close()
+	})
+}
+
+// trickle gives a little at a time.
+type trickle struct{ off, end int64 }
+
+func (s *trickle) Next() (chunk.Piece, error) {
+	if s.off == s.end {
+		return chunk.Piece{}, io.EOF
+	}
+	time.Sleep(slow + 10*time.Millisecond)
+	p := chunk.Piece{Index: small.Index(s.off), Off: s.off, Len: 1 << 10, Data: make([]byte, 1<<10)}
+	s.off += p.Len
+	return p, nil
+}
+
+func (*trickle) Close() error { return nil }
+
+// An owner that waits for a slow origin is not a reason to ask others at each piece.
+func TestASlowOriginMakesNoChatter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nodes := members(3, "a")
+		w := settle(t, 1, nodes...)
+		r := w.nodes[nodes[0].ID].r
+		owner := step{at: nodes[1], level: cluster.Zone, open: func(_ context.Context, _ chunk.Object, off, n int64) (chunk.Stream, error) {
+			return &trickle{off, off + n}, nil
+		}}
+		st, err := openRelay(t.Context(), r, 0, chunk.Object{Key: "p:test", Size: small.Chunk}, 0, -1, []step{owner})
+		pieces := 0
+		for ; err == nil; pieces++ {
+			_, err = st.Next()
+		}
+		_ = st.Close()
+		if c := r.Counts(); !errors.Is(err, io.EOF) || pieces < 60 || c.Hedged+c.Stalled == 0 || c.Hedged+c.Stalled > 4 {
+			t.Errorf("others were asked %d times in %d pieces, %v", c.Hedged+c.Stalled, pieces, err)
+		}
 		w.close()
 	})
 }

@@ -334,8 +334,13 @@ var defences = []defence{
 	},
 	{
 		name: "stalled answers", file: "cluster/source/race.go",
-		old: "p, err := x.await(slow, false, x.own.Next)", off: "p, err := x.own.Next()",
+		old: "p, err := x.await(x.slow, false, x.own.Next)", off: "p, err := x.own.Next()",
 		pkg: "cluster/source", test: "TestAStalledAnswerIsTakenOver",
+	},
+	{
+		name: "chatter of slow answers", file: "cluster/source/race.go",
+		old: "x.slow = min(2*x.slow, stall)", off: "",
+		pkg: "cluster/source", test: "TestASlowOriginMakesNoChatter",
 	},
 	{
 		name: "hedge budget", file: "cluster/source/pace.go",
