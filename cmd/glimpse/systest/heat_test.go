@@ -5,6 +5,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -43,21 +44,25 @@ func TestCopiesOfWhatIsHot(t *testing.T) {
 	won := func() float64 {
 		return metric(t, reader, `glimpse_peer_hedges_won_total{why="late"}`) + metric(t, reader, `glimpse_peer_hedges_won_total{why="stalled"}`)
 	}
-	before := w.waits(reader, 1500*time.Millisecond)
+	quiet, every, victims := 1500*time.Millisecond, time.Second, nodes[1:]
+	if os.Getenv("GLIMPSE_LONG") != "" { // one of them, as often as the design says
+		quiet, every, victims = 15*time.Second, 2*time.Second, slices.Repeat(nodes[1:2], 15)
+	}
+	before := w.waits(reader, quiet)
 	had, times := won(), 0
 	var during []time.Duration
 	for tries := 0; won() == had && tries < 8; tries++ {
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			for _, n := range nodes[1:] {
-				time.Sleep(900 * time.Millisecond)
+			for _, n := range victims {
+				time.Sleep(every - 100*time.Millisecond)
 				n.Signal(syscall.SIGSTOP)
 				time.Sleep(100 * time.Millisecond)
 				n.Signal(syscall.SIGCONT)
 				times++
 			}
 		})
-		during = append(during, w.waits(reader, 2200*time.Millisecond)...)
+		during = append(during, w.waits(reader, every*time.Duration(len(victims))+200*time.Millisecond)...)
 		wg.Wait()
 	}
 	t.Logf("wait for a chunk: %s; while nodes stopped %d times: %s; taken over %.0f times", spread(before), times, spread(during), won()-had)
