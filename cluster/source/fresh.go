@@ -108,7 +108,8 @@ func (f *Fresh) hear(x cluster.Rumor) {
 	}
 }
 
-// Run fetches one upload after another, until ctx ends.
+// Run fetches one upload after another, until ctx ends. Several may run, so that a
+// small one need not wait for a large one; they share the rate.
 func (f *Fresh) Run(ctx context.Context) {
 	for {
 		select {
@@ -135,10 +136,9 @@ func (f *Fresh) fetch(ctx context.Context, u fresh) {
 	if o.MemoryOnly || len(r.uploader(ctx, o)) == 0 {
 		return // it is not worth the room, this node has it, or that one is gone
 	}
-	before := f.fetched.Load()
-	owns := false
+	sum, owns := int64(0), false
 	for i := range g.Count(o.Size) {
-		if ctx.Err() != nil || f.c.Most > 0 && f.fetched.Load()-before >= f.c.Most {
+		if ctx.Err() != nil || f.c.Most > 0 && sum >= f.c.Most {
 			return
 		}
 		if i%g.Extent == 0 {
@@ -151,6 +151,7 @@ func (f *Fresh) fetch(ctx context.Context, u fresh) {
 			return
 		}
 		n, err := f.chunk(ctx, o, i)
+		sum += n
 		f.fetched.Add(n)
 		if err != nil {
 			f.missed.Add(1)

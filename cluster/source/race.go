@@ -14,7 +14,7 @@ import (
 )
 
 // slow is how long an owner may give no byte in the middle of its answer before
-// others are asked for what they have; twice as long each time that none had it, so
+// others are asked for what they have; twice as long each time that it was in vain, so
 // that an owner whose origin is slow makes no chatter.
 const slow = 50 * time.Millisecond
 
