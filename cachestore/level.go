@@ -20,6 +20,7 @@ type Level struct {
 	inner *Level                                // a level of this store: its fills are joined
 	owns  func(o chunk.Object, extent int) bool // which go to inner; nil: all
 	keep  func(o chunk.Object, extent int) bool // which of those from next the disk keeps; nil: all
+	seen  func(o chunk.Object, extent int)      // hears of clients' responses; may be nil
 
 	mu    sync.Mutex
 	fills map[id]*fill

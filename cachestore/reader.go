@@ -34,6 +34,7 @@ type reader struct {
 	cur    current
 	window window
 	unseen bool // what it gives goes to no client, and is not counted as sent
+	told   int  // extents below it were told of as seen
 	// follow is set where only what is here is given: it says whether a chunk on its
 	// way counts.
 	follow func(index int) bool
@@ -194,10 +195,19 @@ func (r *reader) enter() error {
 	}
 	r.leaveChunk()
 	r.cur.index = index
+	r.see(index)
 	if r.cur.fill = r.window.take(index); r.cur.fill != nil {
 		r.window.slide(index)
 	}
 	return nil
+}
+
+// see tells of the extent of a chunk that is wanted for a client.
+func (r *reader) see(index int) {
+	if extent := r.s.geo.ExtentOf(index); !r.unseen && r.l.seen != nil && extent >= r.told {
+		r.told = extent + 1
+		r.l.seen(r.o, extent)
+	}
 }
 
 // part is what this response wants of the current chunk.

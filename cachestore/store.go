@@ -95,13 +95,16 @@ type Outside struct {
 	// always. What is not stays in memory as long as others leave it there. As Owns
 	// it must not block.
 	Keep func(o chunk.Object, extent int) bool
+	// Seen hears of each response to a client once for each extent that it comes to,
+	// before Keep is asked; it may be nil. As Owns it must not block.
+	Seen func(o chunk.Object, extent int)
 }
 
 // LevelBefore returns a new level in front of inner, a level of this store: what
 // this node owns there is inner's, as by Level; the rest comes from outside.
 func (s *Store) LevelBefore(name string, inner *Level, out Outside) *Level {
 	l := s.Level(name, inner)
-	l.next, l.owns, l.keep = out.Source, out.Owns, out.Keep
+	l.next, l.owns, l.keep, l.seen = out.Source, out.Owns, out.Keep, out.Seen
 	return l
 }
 

@@ -62,6 +62,7 @@ func (w *window) slide(index int) {
 			w.upTo = i
 			continue
 		}
+		w.r.see(i)
 		fills := w.r.l.ahead(w.r.o, i, min(w.row(i), end-i+1))
 		if len(fills) == 0 {
 			return

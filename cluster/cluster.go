@@ -67,6 +67,8 @@ type Rumors interface {
 var (
 	ErrCannot      = chunk.ErrUnresolved
 	ErrNotResident = chunk.ErrNotResident
+	// ErrBusy: what is asked for only if resident has to wait for a place.
+	ErrBusy = fmt.Errorf("the peer is busy: %w", ErrNotResident)
 	// ErrAway: no connection, a stall, or bytes that make no sense. Another peer may
 	// be asked.
 	ErrAway = fmt.Errorf("the peer does not answer: %w", chunk.ErrUnavailable)

@@ -116,6 +116,9 @@ type Uploads interface {
 	Reap(ctx context.Context, token string) (deletable bool, err error)
 	// Attempted says whether there is an attempt with this token, in whatever state.
 	Attempted(ctx context.Context, token string) (bool, error)
+	// Uploader returns the node of the attempt that gave the image its bytes; "" where
+	// none did.
+	Uploader(ctx context.Context, imageID string) (node string, err error)
 	// Named says whether a location that still matters names the URL, of whatever
 	// image: its bytes must then stay.
 	Named(ctx context.Context, at image.Secret) (bool, error)

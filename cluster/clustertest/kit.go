@@ -36,6 +36,7 @@ func Peers(t *testing.T, start Plane) {
 	t.Run("bytes", k.bytes)
 	t.Run("asks arrive", k.asks)
 	t.Run("bad asks", k.badAsks)
+	t.Run("heat", k.heat)
 	t.Run("errors", k.errors)
 	t.Run("bad pieces", k.badPieces)
 	t.Run("leaving", k.leaving)
@@ -131,6 +132,30 @@ func (k *kit) asks(t *testing.T) {
 		want.From = Self
 		if !cmp.Equal(got, want) || gotOff != 5<<20 || gotN != 77 {
 			t.Errorf("%d at %d, %s", gotN, gotOff, cmp.Diff(want, got))
+		}
+	}
+}
+
+// An owner says with its answer that several nodes ask for the extent.
+func (k *kit) heat(t *testing.T) {
+	b, hot := NewBytes(Geometry, size), false
+	peers, at := k.start(t, &Local{Open: func(ctx context.Context, q cluster.Ask, off, n int64) (chunk.Stream, error) {
+		st, err := b.Open(ctx, q, off, n)
+		if hot {
+			st = cluster.HotStream{Stream: st}
+		}
+		return st, err
+	}})
+	for _, hot = range []bool{false, true, false} {
+		st, err := peers.OpenRange(t.Context(), at, askFor(size), 2<<20, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := cluster.IsHot(st); got != hot {
+			t.Errorf("hot is %v, and what arrived is %v", hot, got)
+		}
+		if _, err := Read(st, b, 2<<20); err != nil {
+			t.Error(err)
 		}
 	}
 }

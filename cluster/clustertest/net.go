@@ -308,6 +308,9 @@ func (s *stream) next() (chunk.Piece, error) {
 	return p, nil
 }
 
+// Hot says what the one who answers says.
+func (s *stream) Hot() bool { return cluster.IsHot(s.in) }
+
 func (s *stream) leave() {
 	n := s.p.n
 	n.mu.Lock()

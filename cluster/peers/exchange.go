@@ -78,10 +78,10 @@ func (at *peer) later(err error) {
 	}
 }
 
-// open sends an ask and waits until the range is open.
-func (x *exchange) open(a wire.Ask) error {
-	_, err := x.first(wire.Open, a, wire.Opened)
-	return err
+// open sends an ask and waits until the range is open. hot: several nodes ask for it.
+func (x *exchange) open(a wire.Ask) (hot bool, err error) {
+	f, err := x.first(wire.Open, a, wire.Opened)
+	return err == nil && f.Hot(), err
 }
 
 // call sends an ask and waits for all of its answer, which lies in the buffer.

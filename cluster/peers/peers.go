@@ -253,7 +253,7 @@ func (at *peer) ask(ctx context.Context, w *watch, path string, a wire.Ask) (io.
 		hangUp(resp)
 		at.p.counts.busy.Add(1)
 		if a.ResidentOnly {
-			return nil, fmt.Errorf("it is busy: %w", cluster.ErrNotResident)
+			return nil, cluster.ErrBusy
 		}
 		w.rest()
 		select {

@@ -17,6 +17,7 @@ import (
 type stream struct {
 	*exchange
 	track wire.Track
+	hot   bool
 	err   error // that Next has ended with
 
 	mu struct {
@@ -40,7 +41,8 @@ func (p *Peers) OpenRange(ctx context.Context, n ring.Node, q cluster.Ask, off, 
 		return nil, err
 	}
 	a := wire.Ask{Ask: q, Off: off, N: length}
-	if err := x.open(a); err != nil {
+	hot, err := x.open(a)
+	if err != nil {
 		err = x.verdict(err)
 		x.end()
 		x.reuse()
@@ -48,8 +50,11 @@ func (p *Peers) OpenRange(ctx context.Context, n ring.Node, q cluster.Ask, off, 
 	}
 	x.tell(nil)
 	x.tell = at.later
-	return &stream{exchange: x, track: wire.NewTrack(a)}, nil
+	return &stream{exchange: x, track: wire.NewTrack(a), hot: hot}, nil
 }
+
+// Hot says whether the owner said that several nodes ask for the extent.
+func (s *stream) Hot() bool { return s.hot }
 
 // Next returns the next piece: at most 64 KiB, or a mark of zeros.
 func (s *stream) Next() (chunk.Piece, error) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"glimpse/cachestore/chunk"
+	"glimpse/cluster"
 	"glimpse/cluster/wire"
 )
 
@@ -22,6 +23,7 @@ var buffers = sync.Pool{New: func() any { return new([batch * wire.FrameBytes]by
 // got is what there is to send: a piece, or another frame. io.EOF is the clean end.
 type got struct {
 	t    wire.Type
+	head []byte
 	data []byte
 	p    chunk.Piece
 	err  error
@@ -40,7 +42,7 @@ func (s *Server) pull(a wire.Ask) giver {
 			return
 		}
 		defer st.Close()
-		for g := (got{t: wire.Opened}); give(g) && g.err == nil; {
+		for g := (got{t: wire.Opened, head: wire.OpenedHead(cluster.IsHot(st))}); give(g) && g.err == nil; {
 			if g.t == wire.Piece {
 				select {
 				case <-used:
@@ -131,7 +133,7 @@ func (s *Server) send(ctx context.Context, f *frames, a wire.Ask, out <-chan got
 		case v.t == wire.Piece:
 			f.piece(ctx, v.p, used)
 		default:
-			f.add(v.t, nil, nil)
+			f.add(v.t, v.head, nil)
 		}
 	}
 	return false

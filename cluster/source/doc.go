@@ -12,16 +12,34 @@
 // it asks, in parallel and for at most 200 ms, the owner under the previous ring,
 // its next two candidates, and who asked it lately for the same extent, for what
 // they have. Of two nodes that look around at once for the same extent the one
-// with the smaller id goes on, and the other one follows it.
+// with the smaller id goes on, and the other one follows it. Home also asks the
+// node through which the image was uploaded, as the registry knows; that one is
+// waited for a second, and while it has something of the image the origin is read
+// chunk by chunk, so that what it could not keep is all that is read.
+//
+// Of an owner that is late with its first byte (later than 95 of its last hundred,
+// and than 20 ms) the nodes that may have the same are asked as well, for a bounded
+// share of all asks; of one that stalls for 50 ms in the middle of an answer always.
+// Whoever gives the next piece first is taken, the other one is left. That moves no
+// fill: others are asked for what they have, on the level of the owner, and when
+// whoever stood in has no more the owner is asked again. Another owner is asked to
+// fill only where the first is away.
+//
+// A node that is not an owner keeps copies of what is hot on disk (Hot): it has
+// itself seen two responses within ten seconds, or the owner says with its answer
+// that two nodes ask. What was uploaded is told of by a rumour, and home owners
+// fetch what they own of it in the background (Fresh).
 //
 // What holds: a stream gives every byte once and in order, or ends with an error;
 // when a node behind it goes away, the next one goes on at the byte where it stood.
 // An origin is read by the home level alone, and on a node that is no home
-// candidate only where all candidates say that they can't find it, never in an
-// edge zone or by a client.
+// candidate only where all candidates say that they can't find it, or are away,
+// never in an edge zone or by a client.
 //
-// What may be lost: the memory of who asked lately is bounded and short; without
-// it an extent may come out of an origin twice while nodes disagree.
+// What may be lost: the memory of who asked lately, of what is hot and of who
+// uploaded what is bounded, and short; without it an extent may come out of an
+// origin twice while nodes disagree. Rumours.
 //
-// Locks: Router.mu is innermost, and held across nothing.
+// Locks: race.mu, then pace.mu; Router.mu and heat.mu are innermost. None is held
+// across a call out of the package.
 package source

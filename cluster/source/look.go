@@ -2,7 +2,6 @@ package source
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"glimpse/cachestore/chunk"
@@ -13,6 +12,7 @@ import (
 const (
 	askedFor  = 10 * time.Second // how long an asker is remembered
 	mostAsked = 4096             // extents whose askers are remembered
+	mostOfOne = 16               // askers of one extent
 )
 
 // lookAround asks nodes for what they have of an extent; whoever answers first is
@@ -38,6 +38,15 @@ func (r *Router) note(level cluster.Level, key chunk.Key, from, to, by int) {
 // tour asks the nodes near, and then whoever asked meanwhile.
 func (r *Router) tour(ctx context.Context, p place, near []ring.Node, o chunk.Object, off, n int64) (chunk.Stream, error) {
 	asked := map[string]bool{r.c.Members.Self().ID: true}
+	known := ""
+	if p.level == cluster.Home {
+		for _, n := range r.uploader(ctx, o) {
+			near = append(near, n)
+			if r.isFresh(o.Key) {
+				known = n.ID
+			}
+		}
+	}
 	for nodes := append(near, r.recent(p)...); ; nodes = r.recent(p) {
 		var fresh []ring.Node
 		for _, node := range nodes {
@@ -47,9 +56,11 @@ func (r *Router) tour(ctx context.Context, p place, near []ring.Node, o chunk.Ob
 			}
 		}
 		if len(fresh) == 0 {
+			r.gave(o.Key, "")
 			return nil, cluster.ErrNotResident
 		}
-		if st := r.askAll(ctx, p, fresh, o, off, n); st != nil {
+		if st := r.askAll(ctx, p, fresh, known, o, off, n); st != nil {
+			r.gave(o.Key, st.from)
 			return st, nil
 		}
 		if ctx.Err() != nil {
@@ -58,99 +69,21 @@ func (r *Router) tour(ctx context.Context, p place, near []ring.Node, o chunk.Ob
 	}
 }
 
-// answer is what a node said; nil: it has nothing.
-type answer struct {
-	from int
-	st   chunk.Stream
-}
-
-// askAll asks nodes at once; nil: none has it, or says so in time. The calls that
-// are not taken end at once.
-func (r *Router) askAll(ctx context.Context, p place, nodes []ring.Node, o chunk.Object, off, n int64) *lookStream {
-	w := &lookStream{answers: make(chan answer, len(nodes)), left: len(nodes)}
-	cancels := make([]context.CancelFunc, len(nodes))
-	for i, node := range nodes {
-		var one context.Context
-		one, cancels[i] = context.WithCancel(ctx)
-		go func() {
-			st, err := r.c.Peers.OpenRange(one, node, r.ask(o, p.level, true), off, n)
-			if err != nil {
-				st = nil
-			}
-			w.answers <- answer{i, st}
-		}()
-	}
-	cancel := func(but int) {
-		for i, c := range cancels {
-			if i != but {
-				c()
-			}
-		}
-	}
-	t := time.NewTimer(r.c.LookFor)
-	defer t.Stop()
-	for w.left > 0 {
-		select {
-		case a := <-w.answers:
-			w.left--
-			if w.Stream = a.st; a.st != nil {
-				w.cancel = cancels[a.from]
-				cancel(a.from)
-				w.drained = make(chan struct{})
-				go func() {
-					defer close(w.drained)
-					w.drain()
-				}()
-				return w
-			}
-		case <-t.C:
-			cancel(-1)
-			w.drain()
-		}
-	}
-	cancel(-1)
-	return nil
-}
-
-// lookStream is the answer that was taken.
-type lookStream struct {
-	chunk.Stream
-	cancel  context.CancelFunc
-	answers chan answer
-	left    int // of them still to come
-	drained chan struct{}
-	once    sync.Once
-}
-
-// drain waits for the calls that were given up.
-func (w *lookStream) drain() {
-	for ; w.left > 0; w.left-- {
-		if a := <-w.answers; a.st != nil {
-			_ = a.st.Close() // nothing was read of it
-		}
-	}
-}
-
-// Close ends the stream, and waits for the calls that were not taken.
-func (w *lookStream) Close() (err error) {
-	w.once.Do(func() {
-		w.cancel()
-		err = w.Stream.Close()
-		<-w.drained
-	})
-	return err
-}
-
 // Serve answers another node. A fill that is on its way from outside may be
 // followed by anybody. One that may still be looking around is followed only by
 // nodes with larger ids: so nobody waits, over others, for himself.
 func (r *Router) Serve(ctx context.Context, q cluster.Ask, off, n int64) (chunk.Stream, error) {
 	l := r.level(q.Level)
-	if !q.ResidentOnly {
-		return l.OpenRange(ctx, q.Object, off, n)
-	}
 	g := r.c.Geometry
 	p := place{q.Level, q.Object.Key, g.ExtentOf(g.Index(off))}
+	if !q.ResidentOnly {
+		hot := r.heat.ask(p, q.From)
+		st, err := l.OpenRange(ctx, q.Object, off, n)
+		if err == nil && hot {
+			st = cluster.HotStream{Stream: st}
+		}
+		return st, err
+	}
 	first := r.c.Members.Self().ID < q.From
 	st, err := l.OpenResident(ctx, q.Object, off, n, func(index int) bool {
 		return first || r.isOutward(q.Level, q.Object, index)
@@ -174,46 +107,26 @@ func (r *Router) isOutward(level cluster.Level, o chunk.Object, index int) bool 
 
 // remember notes who asked for an extent and got nothing.
 func (r *Router) remember(p place, id string) {
-	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.askers[p] == nil {
-		if len(r.askers) >= mostAsked {
-			r.forgetLocked(now)
-		}
-		if len(r.askers) >= mostAsked {
-			return
-		}
-		r.askers[p] = map[string]time.Time{}
-	}
-	r.askers[p][id] = now
-}
-
-func (r *Router) forgetLocked(now time.Time) {
-	for p, ids := range r.askers {
-		for id, t := range ids {
-			if now.Sub(t) > askedFor {
-				delete(ids, id)
-			}
-		}
-		if len(ids) == 0 {
-			delete(r.askers, p)
+	was, _ := r.askers.Get(p)
+	now := []asker{{id, time.Now()}} // the latest first
+	for _, a := range was {
+		if a.id != id && len(now) < mostOfOne && time.Since(a.at) <= askedFor {
+			now = append(now, a)
 		}
 	}
+	r.askers.Add(p, now)
 }
 
 // recent returns the members that asked for an extent lately.
-func (r *Router) recent(p place) []ring.Node {
+func (r *Router) recent(p place) (nodes []ring.Node) {
 	rg := r.c.Members.Ring()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var nodes []ring.Node
-	for id, t := range r.askers[p] {
-		if time.Since(t) > askedFor {
-			delete(r.askers[p], id)
-			continue
-		}
-		if n, ok := rg.Node(id); ok {
+	all, _ := r.askers.Peek(p)
+	for _, a := range all {
+		if n, ok := rg.Node(a.id); ok && time.Since(a.at) <= askedFor {
 			nodes = append(nodes, n)
 		}
 	}

@@ -25,28 +25,14 @@ func (r *Router) origin(ctx context.Context, o chunk.Object, off, n int64) (chun
 }
 
 func (r *Router) lose(key chunk.Key) {
-	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.cannot) >= mostLost {
-		for k, t := range r.cannot {
-			if now.Sub(t) > lostFor {
-				delete(r.cannot, k)
-			}
-		}
-	}
-	if len(r.cannot) < mostLost {
-		r.cannot[key] = now
-	}
+	r.cannot.Add(key, time.Now())
 }
 
 func (r *Router) isLost(key chunk.Key) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	t, ok := r.cannot[key]
-	if ok && time.Since(t) > lostFor {
-		delete(r.cannot, key)
-		ok = false
-	}
-	return ok
+	t, ok := r.cannot.Peek(key)
+	return ok && time.Since(t) <= lostFor
 }

@@ -8,12 +8,18 @@ import (
 
 	"glimpse/cachestore/chunk"
 	"glimpse/cluster"
+	"glimpse/cluster/ring"
 )
 
 // step is one way to the bytes.
 type step struct {
 	open  func(ctx context.Context, o chunk.Object, off, n int64) (chunk.Stream, error)
 	looks bool // it asks for what is there only
+	short bool // it gives one chunk and then all begins anew, while an upload is fresh
+	away  bool // only where the ones before it are away
+	// Where another node is asked as an owner: which, and at what level.
+	at    ring.Node
+	level cluster.Level
 }
 
 // passes says whether the next step may be tried after an error: the node is gone,
@@ -32,8 +38,12 @@ type relay struct {
 	from, to int           // chunks that it has said are on their way
 	o        chunk.Object
 	pos, end int64 // end is -1 where the size is not known
+	stop     int64 // where the step that is open ends; at most end
 	steps    []step
+	all      []step // that it began with
 	st       chunk.Stream
+	now      step  // that is open
+	began    int64 // where it began
 	why      error // what the last step was left for that said more than that it has nothing
 }
 
@@ -41,7 +51,7 @@ func openRelay(ctx context.Context, router *Router, level cluster.Level, o chunk
 	if n < 0 && o.Size >= 0 {
 		n = o.Size - off
 	}
-	r := &relay{ctx: ctx, r: router, level: level, o: o, pos: off, end: -1, steps: steps, st: ended{}}
+	r := &relay{ctx: ctx, r: router, level: level, o: o, pos: off, end: -1, steps: steps, all: steps, st: ended{}}
 	if n >= 0 {
 		r.end = off + n
 	}
@@ -57,16 +67,29 @@ func (r *relay) advance() error {
 	for len(r.steps) > 0 {
 		s := r.steps[0]
 		r.steps = r.steps[1:]
+		if s.away && !errors.Is(r.why, cluster.ErrAway) {
+			continue
+		}
+		n := int64(-1)
+		if r.stop = r.end; r.end >= 0 {
+			if s.short && r.r.isFresh(r.o.Key) {
+				g := r.r.c.Geometry
+				r.stop = min(r.end, g.Off(g.Index(r.pos)+1))
+			}
+			n = r.stop - r.pos
+		}
 		if !s.looks {
 			r.goOutward()
 		}
-		n := int64(-1)
-		if r.end >= 0 {
-			n = r.end - r.pos
+		var st chunk.Stream
+		var err error
+		if s.at.ID != "" && r.end > r.pos {
+			st, err = r.openRace(s, n)
+		} else {
+			st, err = s.open(r.ctx, r.o, r.pos, n)
 		}
-		st, err := s.open(r.ctx, r.o, r.pos, n)
 		if err == nil {
-			r.st = st
+			r.st, r.now, r.began = st, s, r.pos
 			return nil
 		}
 		if r.ctx.Err() != nil {
@@ -85,14 +108,14 @@ func (r *relay) advance() error {
 	return fmt.Errorf("%w: %w", chunk.ErrUnavailable, r.why)
 }
 
-// goOutward says that what is left is on its way from outside: anybody may follow
-// it from now on.
+// goOutward says that what the step gives is on its way from outside: anybody may
+// follow it from now on.
 func (r *relay) goOutward() {
-	if r.level == 0 || r.end < 0 || r.from < r.to || r.pos == r.end {
+	if r.level == 0 || r.end < 0 || r.from < r.to || r.pos == r.stop {
 		return
 	}
 	g := r.r.c.Geometry
-	r.from, r.to = g.Index(r.pos), g.Index(r.end-1)+1
+	r.from, r.to = g.Index(r.pos), g.Index(r.stop-1)+1
 	r.r.note(r.level, r.o.Key, r.from, r.to, 1)
 }
 
@@ -102,10 +125,20 @@ func (r *relay) Next() (chunk.Piece, error) {
 	if r.pos == r.end {
 		return chunk.Piece{}, r.finish()
 	}
+	if r.pos == r.stop { // of the next chunk nothing was said to be on its way
+		if err := r.finish(); !errors.Is(err, io.EOF) {
+			return chunk.Piece{}, err
+		}
+		r.ungo()
+		r.steps = r.all
+		if err := r.advance(); err != nil {
+			return chunk.Piece{}, err
+		}
+	}
 	for {
 		p, err := r.st.Next()
 		switch {
-		case err == nil && p.Off == r.pos && p.Len > 0 && (r.end < 0 || p.Off+p.Len <= r.end):
+		case err == nil && p.Off == r.pos && p.Len > 0 && (r.end < 0 || p.Off+p.Len <= r.stop):
 			r.pos += p.Len
 			return p, nil
 		case err == nil:
@@ -113,15 +146,22 @@ func (r *relay) Next() (chunk.Piece, error) {
 		case r.end < 0:
 			return chunk.Piece{}, err
 		case errors.Is(err, io.EOF):
-			err = fmt.Errorf("the stream ended at %d, before %d: %w", r.pos, r.end, cluster.ErrAway)
+			err = fmt.Errorf("the stream ended at %d, before %d: %w", r.pos, r.stop, cluster.ErrAway)
 		}
 		if r.ctx.Err() != nil {
 			return chunk.Piece{}, context.Cause(r.ctx)
 		}
-		if r.end < 0 || !passes(err) {
+		x, _ := r.st.(*race)
+		switch {
+		case x != nil && x.other != nil:
+			r.steps = append([]step{x.s}, r.steps...) // whoever went on has no more: the owner is there still
+		case r.now.looks && r.pos > r.began && passes(err):
+			r.steps = r.all // what one had no more of another may have
+		case r.end < 0 || !passes(err):
 			return chunk.Piece{}, err
+		default:
+			r.why = err
 		}
-		r.why = err
 		_ = r.st.Close() // it has failed
 		r.st = ended{}
 		if err := r.advance(); err != nil {
@@ -145,11 +185,16 @@ func (r *relay) finish() error {
 // Close closes the stream that is open. It must not be called beside Next: the
 // context ends a Next that waits.
 func (r *relay) Close() error {
+	r.ungo()
+	return r.st.Close()
+}
+
+// ungo takes back what goOutward has said.
+func (r *relay) ungo() {
 	if r.from < r.to {
 		r.r.note(r.level, r.o.Key, r.from, r.to, -1)
 		r.from, r.to = 0, 0
 	}
-	return r.st.Close()
 }
 
 // ended is the stream when none is open.

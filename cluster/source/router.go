@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
 	"glimpse/cachestore/chunk"
 	"glimpse/cluster"
 	"glimpse/cluster/ring"
@@ -28,7 +30,12 @@ type Config struct {
 	// HomeZone returns the zone whose nodes read an object's origin; nil or "": any
 	// that is not an edge.
 	HomeZone func(o chunk.Object) string
+	// Uploader returns the id of the node through which an object came, "" where
+	// that is not known; it may be nil.
+	Uploader func(ctx context.Context, o chunk.Object) (string, error)
 	LookFor  time.Duration // how long to look around; 0: 200 ms
+	// HedgeBudget is the share of asks of owners that may be hedged, 0 to 1.
+	HedgeBudget float64
 }
 
 // candidates is how many nodes behind an owner are asked for what they have.
@@ -40,10 +47,14 @@ type Router struct {
 	c          Config
 	zone, home Level
 
+	heat heat
+	pace *pace
+
 	mu      sync.Mutex
-	outward map[way]int                    // chunks that are on their way from outside
-	askers  map[place]map[string]time.Time // who asked lately and got nothing
-	cannot  map[chunk.Key]time.Time        // what this node could not find the origin of, and when
+	outward map[way]int                          // chunks that are on their way from outside
+	askers  *simplelru.LRU[place, []asker]       // who asked lately and got nothing
+	cannot  *simplelru.LRU[chunk.Key, time.Time] // what this node could not find the origin of, and when
+	uploads *simplelru.LRU[chunk.Key, uploaded]
 }
 
 // place is an extent at a level.
@@ -65,7 +76,11 @@ func New(c Config) *Router {
 	if c.LookFor == 0 {
 		c.LookFor = 200 * time.Millisecond
 	}
-	return &Router{c: c, outward: map[way]int{}, askers: map[place]map[string]time.Time{}, cannot: map[chunk.Key]time.Time{}}
+	return &Router{
+		c: c, heat: newHeat(), pace: newPace(c.HedgeBudget), outward: map[way]int{},
+		askers: newLRU[place, []asker](mostAsked), cannot: newLRU[chunk.Key, time.Time](mostLost),
+		uploads: newLRU[chunk.Key, uploaded](mostUploads),
+	}
 }
 
 // Bind tells the levels that nodes are served from.
@@ -130,8 +145,8 @@ func (t route) OpenRange(ctx context.Context, o chunk.Object, off, n int64) (chu
 	return openRelay(ctx, t.r, t.level, o, off, n, t.steps(o, g.ExtentOf(g.Index(off))))
 }
 
-// toZone asks the owner in this zone, and when it is gone the one after it. A
-// zone without owners is skipped.
+// toZone asks the owner in this zone, and when it is gone those after it. A zone
+// without owners is skipped, as is one whose owners are all away.
 func (r *Router) toZone(o chunk.Object, extent int) []step {
 	nodes := r.c.Members.Ring().Candidates(r.c.Members.Self().Zone, o.Key, extent, 1+candidates)
 	if len(nodes) == 0 {
@@ -140,6 +155,10 @@ func (r *Router) toZone(o chunk.Object, extent int) []step {
 	var steps []step
 	for _, n := range nodes {
 		steps = append(steps, r.owner(n, cluster.Zone))
+	}
+	for _, s := range r.homes(o, extent) {
+		s.away = true
+		steps = append(steps, s)
 	}
 	return steps
 }
@@ -184,7 +203,7 @@ func (r *Router) toOrigin(o chunk.Object, extent int) []step {
 	}
 	return []step{
 		r.lookAround(place{cluster.Home, o.Key, extent}, near),
-		{open: r.origin},
+		{open: r.origin, short: true},
 	}
 }
 
@@ -204,8 +223,12 @@ func (r *Router) owner(n ring.Node, level cluster.Level) step {
 	if n.ID == r.c.Members.Self().ID {
 		return step{open: r.level(level).OpenRange}
 	}
-	return step{open: func(ctx context.Context, o chunk.Object, off, k int64) (chunk.Stream, error) {
-		return r.c.Peers.OpenRange(ctx, n, r.ask(o, level, false), off, k)
+	return step{at: n, level: level, open: func(ctx context.Context, o chunk.Object, off, k int64) (chunk.Stream, error) {
+		st, err := r.c.Peers.OpenRange(ctx, n, r.ask(o, level, false), off, k)
+		if err == nil {
+			r.heed(o, off, st)
+		}
+		return st, err
 	}}
 }
 

@@ -27,13 +27,19 @@ type world struct {
 	data  []byte
 	nodes map[string]*node
 
-	mu     sync.Mutex
-	read   int64 // bytes out of the origin
-	readBy map[string]int64
-	pace   time.Duration // per chunk of the origin
-	lag    time.Duration // of a question between nodes
-	dead   map[string]bool
-	asks   atomic.Int64
+	mu       sync.Mutex
+	read     int64 // bytes out of the origin
+	readBy   map[string]int64
+	pace     time.Duration // per chunk of the origin
+	lag      time.Duration // of a question between nodes
+	pause    time.Duration // before each piece between nodes
+	dead     map[string]bool
+	halted   map[string]chan struct{} // closed when the node goes on
+	asks     atomic.Int64
+	crossed  map[string]int64 // bytes of others that a node has got
+	uploader string           // as the registry says
+	busy     func(at string, q cluster.Ask) bool
+	apart    map[string]int // the side of a partition that a node is on
 }
 
 // node is one of them.
@@ -43,6 +49,7 @@ type node struct {
 	ring   atomic.Pointer[ring.Ring]
 	store  *cachestore.Store
 	client *cachestore.Level
+	fresh  *cachestore.Level
 	r      *Router
 	cannot bool // its registry is away
 }
@@ -65,8 +72,14 @@ func (n *node) OpenRange(ctx context.Context, at ring.Node, q cluster.Ask, off, 
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	if w.isDead(at.ID) || w.isDead(n.self.ID) {
+	if err := w.awake(ctx, at.ID); err != nil {
+		return nil, err
+	}
+	if w.isDead(at.ID) || w.isDead(n.self.ID) || w.isApart(n.self.ID, at.ID) {
 		return nil, cluster.ErrAway
+	}
+	if w.busy != nil && w.busy(at.ID, q) {
+		return nil, cluster.ErrBusy
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	st, err := w.nodes[at.ID].r.Serve(ctx, q, off, k)
@@ -74,26 +87,38 @@ func (n *node) OpenRange(ctx context.Context, at ring.Node, q cluster.Ask, off, 
 		cancel()
 		return nil, err
 	}
-	return &wire{w: w, to: at.ID, st: st, cancel: cancel}, nil
+	return &wire{w: w, ctx: ctx, from: n.self.ID, to: at.ID, st: st, cancel: cancel}, nil
 }
 
 type wire struct {
-	w      *world
-	to     string
-	st     chunk.Stream
-	cancel context.CancelFunc
+	w        *world
+	ctx      context.Context
+	from, to string
+	st       chunk.Stream
+	cancel   context.CancelFunc
 }
 
 func (s *wire) Next() (chunk.Piece, error) {
-	if s.w.isDead(s.to) {
+	if s.w.isDead(s.to) || s.w.isApart(s.from, s.to) {
 		return chunk.Piece{}, cluster.ErrAway
+	}
+	if s.w.pause > 0 {
+		time.Sleep(s.w.pause)
+	}
+	if err := s.w.awake(s.ctx, s.to); err != nil {
+		return chunk.Piece{}, err
 	}
 	p, err := s.st.Next()
-	if s.w.isDead(s.to) {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	if s.w.dead[s.to] {
 		return chunk.Piece{}, cluster.ErrAway
 	}
+	s.w.crossed[s.from] += int64(len(p.Data))
 	return p, err
 }
+
+func (s *wire) Hot() bool { return cluster.IsHot(s.st) }
 
 func (s *wire) Close() error { s.cancel(); return s.st.Close() }
 
@@ -101,6 +126,44 @@ func (w *world) isDead(id string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.dead[id]
+}
+
+// awake waits while a node is halted, for a second at most.
+func (w *world) awake(ctx context.Context, id string) error {
+	w.mu.Lock()
+	on := w.halted[id]
+	w.mu.Unlock()
+	if on == nil {
+		return nil
+	}
+	select {
+	case <-on:
+		return nil
+	case <-time.After(time.Second):
+		return cluster.ErrAway
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// isApart says whether a partition is between two nodes.
+func (w *world) isApart(a, b string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.apart[a] != w.apart[b]
+}
+
+// halt stops a node for a while: it gives no byte, and nobody says so.
+func (w *world) halt(id string, d time.Duration) {
+	on := make(chan struct{})
+	w.mu.Lock()
+	w.halted[id] = on
+	w.mu.Unlock()
+	time.Sleep(d)
+	w.mu.Lock()
+	delete(w.halted, id)
+	w.mu.Unlock()
+	close(on)
 }
 
 func (w *world) kill(id string) {
@@ -150,7 +213,14 @@ func (s *originStream) Close() error { return nil }
 
 // settle makes nodes of descriptions, all with one ring.
 func settle(t *testing.T, size int, descriptions ...ring.Node) *world {
-	w := &world{t: t, nodes: map[string]*node{}, dead: map[string]bool{}, readBy: map[string]int64{}, pace: 5 * time.Millisecond, lag: time.Millisecond}
+	return settleOn(t, size, func() cachestore.Config {
+		return cachestore.Config{Geometry: small, Memory: 64 * small.Chunk, ReadAhead: 4, FillStreams: 2}
+	}, descriptions...)
+}
+
+// settleOn has each node's store made of a configuration of its own.
+func settleOn(t *testing.T, size int, store func() cachestore.Config, descriptions ...ring.Node) *world {
+	w := &world{t: t, nodes: map[string]*node{}, dead: map[string]bool{}, halted: map[string]chan struct{}{}, readBy: map[string]int64{}, crossed: map[string]int64{}, pace: 5 * time.Millisecond, lag: time.Millisecond}
 	w.data = make([]byte, size)
 	for i := range w.data {
 		w.data[i] = byte(rand.Uint32() | 1)
@@ -159,17 +229,17 @@ func settle(t *testing.T, size int, descriptions ...ring.Node) *world {
 	for _, d := range descriptions {
 		n := &node{w: w, self: d}
 		n.ring.Store(all)
-		s, err := cachestore.Open(t.Context(), cachestore.Config{Geometry: small, Memory: 64 * small.Chunk, ReadAhead: 4, FillStreams: 2})
+		s, err := cachestore.Open(t.Context(), store())
 		if err != nil {
 			t.Fatal(err)
 		}
 		n.store = s
-		n.r = New(Config{Members: n, Peers: n, Geometry: small, Origin: source{n}})
+		n.r = New(Config{Members: n, Peers: n, Geometry: small, Origin: source{n}, HedgeBudget: 0.05, Uploader: w.whoUploaded})
 		home := s.Level("home", n.r.ToOrigin())
 		zone := s.LevelBefore("zone", home, cachestore.Outside{Source: n.r.ToHome(), Owns: n.r.OwnsHome})
-		never := func(chunk.Object, int) bool { return false }
-		n.client = s.LevelBefore("client", zone, cachestore.Outside{Source: n.r.ToZone(), Owns: n.r.OwnsZone, Keep: never})
+		n.client = s.LevelBefore("client", zone, cachestore.Outside{Source: n.r.ToZone(), Owns: n.r.OwnsZone, Keep: n.r.Hot, Seen: n.r.Seen})
 		n.r.Bind(zone, home)
+		n.fresh = s.Level("fresh", n.r.ToUploader())
 		w.nodes[d.ID] = n
 	}
 	return w

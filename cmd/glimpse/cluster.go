@@ -23,6 +23,7 @@ import (
 	"glimpse/cluster/member"
 	"glimpse/cluster/peers"
 	"glimpse/cluster/ring"
+	"glimpse/cluster/rumor"
 	"glimpse/cluster/serve"
 	"glimpse/cluster/source"
 	"glimpse/cmd/glimpse/config"
@@ -38,6 +39,11 @@ type clusterNode struct {
 	peers    *peers.Peers
 	counted  *counted
 	router   *source.Router
+	rumors   *rumor.Rumors
+	fresh    *source.Fresh
+	svc      *ops.Service
+	store    *cachestore.Store
+	uploads  *cachestore.Level // what uploaders have
 	server   *serve.Server
 	listener net.Listener
 	identity *ca.Identity // nil: plain text on loopback
@@ -100,7 +106,11 @@ func (cl *clusterNode) prepare(ctx context.Context, n *node, id string, g chunk.
 	cl.peers = peers.New(peers.Config{Self: id, Identity: cl.identity})
 	n.onClose(func(context.Context) error { cl.peers.Close(); return nil })
 	cl.counted = &counted{Peers: cl.peers, zone: c.Node.Zone}
-	cl.router = source.New(source.Config{Members: later{cl}, Peers: cl.counted, Geometry: g, Origin: svc})
+	cl.router = source.New(source.Config{
+		Members: later{cl}, Peers: cl.counted, Geometry: g, Origin: svc,
+		HedgeBudget: float64(c.Cluster.HedgeBudget), Uploader: svc.Uploader,
+	})
+	cl.svc = svc
 	cl.server = serve.New(serve.Config{
 		Node: id, Geometry: g, Local: local{cl.router, svc, leases}, Identity: cl.identity, Log: n.log,
 	})
@@ -123,6 +133,7 @@ func (cl *clusterNode) gossip(n *node, id string) error {
 		return nil
 	}
 	c := n.config
+	cl.freshen(n, c, n.log)
 	epoch, err := nextEpoch(c.DataDir)
 	if err != nil {
 		return err
@@ -130,6 +141,7 @@ func (cl *clusterNode) gossip(n *node, id string) error {
 	cl.members, err = member.New(member.Config{
 		Self: self(c, id, epoch), Bind: c.Listen.Gossip, Advertise: c.Cluster.Advertise.Gossip, Label: c.Cluster.Label,
 		Keyring: c.Cluster.KeyringFile, Join: c.Cluster.Join, Table: func(ctx context.Context) ([]string, error) { return cl.addresses(ctx, id) }, Profile: c.Cluster.Profile, Log: n.log,
+		Messages: cl.rumors,
 	})
 	if err != nil {
 		return fmt.Errorf("cluster: %w", err)
@@ -241,10 +253,12 @@ func (cl *clusterNode) levels(s *cachestore.Store) (client *cachestore.Level) {
 	zone := s.LevelBefore("zone", home, cachestore.Outside{Source: cl.router.ToHome(), Owns: cl.router.OwnsHome})
 	client = s.LevelBefore("client", zone, cachestore.Outside{
 		Source: cl.router.ToZone(), Owns: cl.router.OwnsZone,
-		// What another node owns is kept in memory alone, as long as it is wanted there.
-		Keep: func(chunk.Object, int) bool { return false },
+		// What another node owns stays in memory as long as it is wanted there; what is
+		// hot is for the disk, too.
+		Keep: cl.router.Hot, Seen: cl.router.Seen,
 	})
 	cl.router.Bind(zone, home)
+	cl.store, cl.uploads = s, s.Level("fresh", cl.router.ToUploader())
 	return client
 }
 

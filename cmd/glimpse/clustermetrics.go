@@ -35,6 +35,8 @@ type countedStream struct {
 	to *atomic.Int64
 }
 
+func (s *countedStream) Hot() bool { return cluster.IsHot(s.Stream) }
+
 func (s *countedStream) Next() (chunk.Piece, error) {
 	p, err := s.Stream.Next()
 	if err == nil {
@@ -48,12 +50,19 @@ func (s *countedStream) Next() (chunk.Piece, error) {
 type clusterCollector struct{ c *clusterNode }
 
 var (
-	membersDesc  = prometheus.NewDesc("glimpse_members", "Nodes by state, this one too.", []string{"state"}, nil)
-	peerReadDesc = prometheus.NewDesc("glimpse_peer_read_bytes_total", "Bytes read from other nodes.", []string{"zone"}, nil)
-	peerAsksDesc = prometheus.NewDesc("glimpse_peer_failures_total", "Why other nodes were taken to be away.", []string{"why"}, nil)
-	refusedDesc  = prometheus.NewDesc("glimpse_peer_refused_total", "What other nodes were refused, by reason.", []string{"why"}, nil)
-	silentDesc   = prometheus.NewDesc("glimpse_lease_silent_total", "Nodes that did not say in time that they forgot a record which was written.", nil, nil)
-	certDesc     = prometheus.NewDesc("glimpse_cluster_certificate_seconds", "How long this node's certificate is still good.", nil, nil)
+	membersDesc     = prometheus.NewDesc("glimpse_members", "Nodes by state, this one too.", []string{"state"}, nil)
+	peerReadDesc    = prometheus.NewDesc("glimpse_peer_read_bytes_total", "Bytes read from other nodes.", []string{"zone"}, nil)
+	peerAsksDesc    = prometheus.NewDesc("glimpse_peer_failures_total", "Why other nodes were taken to be away.", []string{"why"}, nil)
+	refusedDesc     = prometheus.NewDesc("glimpse_peer_refused_total", "What other nodes were refused, by reason.", []string{"why"}, nil)
+	askedDesc       = prometheus.NewDesc("glimpse_peer_asks_total", "Asks of owners.", nil, nil)
+	hedgeDesc       = prometheus.NewDesc("glimpse_peer_hedges_total", "Asks of owners of which other nodes were asked as well, by why.", []string{"why"}, nil)
+	hedgeWonDesc    = prometheus.NewDesc("glimpse_peer_hedges_won_total", "Of them, those in which another node gave the bytes sooner.", []string{"why"}, nil)
+	freshDesc       = prometheus.NewDesc("glimpse_uploads_fetched_bytes_total", "Bytes of uploads through other nodes that this node fetched as their owner.", nil, nil)
+	freshMissedDesc = prometheus.NewDesc("glimpse_uploads_missed_chunks_total", "Chunks of uploads through other nodes that their nodes did not have.", nil, nil)
+	rumorsDesc      = prometheus.NewDesc("glimpse_rumors_total", "Rumours by what became of them.", []string{"what"}, nil)
+	lateLooksDesc   = prometheus.NewDesc("glimpse_peer_late_looks_total", "Looks around for what others have that ended before all had answered.", nil, nil)
+	silentDesc      = prometheus.NewDesc("glimpse_lease_silent_total", "Nodes that did not say in time that they forgot a record which was written.", nil, nil)
+	certDesc        = prometheus.NewDesc("glimpse_cluster_certificate_seconds", "How long this node's certificate is still good.", nil, nil)
 )
 
 // Describe has no fixed set to tell: nodes alone export less.
@@ -79,6 +88,22 @@ func (c clusterCollector) Collect(out chan<- prometheus.Metric) {
 	}
 	count(peerReadDesc, c.c.counted.same.Load(), "same")
 	count(peerReadDesc, c.c.counted.other.Load(), "other")
+	r := c.c.router.Counts()
+	out <- prometheus.MustNewConstMetric(askedDesc, prometheus.CounterValue, float64(r.Asked))
+	out <- prometheus.MustNewConstMetric(lateLooksDesc, prometheus.CounterValue, float64(r.LateLooks))
+	count(hedgeDesc, r.Hedged, "late")
+	count(hedgeDesc, r.Stalled, "stalled")
+	count(hedgeWonDesc, r.HedgesWon, "late")
+	count(hedgeWonDesc, r.PassedOver, "stalled")
+	f := c.c.fresh.Counts()
+	out <- prometheus.MustNewConstMetric(freshDesc, prometheus.CounterValue, float64(f.Bytes))
+	out <- prometheus.MustNewConstMetric(freshMissedDesc, prometheus.CounterValue, float64(f.Missed))
+	u := c.c.rumors.Stats()
+	for what, n := range map[string]uint64{
+		"told": u.Told, "heard": u.Heard, "repeated": u.Repeated, "garbled": u.Garbled, "too many": u.TooMany, "unheard": u.Unheard + uint64(f.Dropped),
+	} {
+		count(rumorsDesc, int64(n), what)
+	}
 	p := c.c.peers.Counts()
 	for why, n := range map[string]int64{
 		"unreached": p.Unreached, "refused": p.Refused, "stalled": p.Stalled, "slow": p.Slow, "broken": p.Broken, "garbage": p.Garbage, "damaged": p.Damaged,

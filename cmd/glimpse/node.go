@@ -102,6 +102,9 @@ func (n *node) run(drain, cut context.Context) error {
 		background.Go(func() { defer close(left); cl.heart.Run(beat) })
 		background.Go(func() { defer close(became); cl.ready(services, n.log) })
 		background.Go(func() { cl.watchCertificate(services, n.log) })
+		for range 2 {
+			background.Go(func() { cl.fresh.Run(services) })
+		}
 	}
 	background.Go(func() { registry.Run(services, "reaper", reapEvery, n.reaper.Pass, n.log) })
 	background.Go(func() { registry.Run(services, "sweeper", sweepEvery, n.sweep, n.log) })

@@ -85,7 +85,7 @@ func build(ctx context.Context, c config.Config, log *slog.Logger) (_ *node, err
 		Registry: writes, Images: leases, Stores: stores, DefaultStore: c.DefaultStore, SingleStore: c.API.SingleStore, Cache: front,
 		Secret: cluster.secret, Share: c.Cache.Share, Geometry: cluster.geometry, Limits: c.API.ImageLimits(),
 		HashAlgo: c.API.HashingAlgorithm, RequireFormatMatch: c.API.RequireImageFormatMatch, NodeID: id, Log: log,
-		Steward: n.cluster.steward(),
+		Steward: n.cluster.steward(), Uploaded: n.cluster.uploaded,
 	})
 	if err != nil {
 		return nil, err

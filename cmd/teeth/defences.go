@@ -312,4 +312,69 @@ var defences = []defence{
 		old: "case a.Geometry != g:", off: "case false:",
 		pkg: "cluster/peers", test: "TestThePlanePasses/plain/bad_asks",
 	},
+	{
+		name: "copies of what is hot", file: "cluster/source/heat.go",
+		old: "	return ok && (", off: "	return false && ok && (",
+		pkg: "cluster/source", test: "TestWhatIsHotIsKeptByWhoServesIt",
+	},
+	{
+		name: "an owner's word of heat", file: "cluster/source/look.go",
+		old: "hot := r.heat.ask(p, q.From)", off: "hot := r.heat.ask(p, q.From) && false",
+		pkg: "cluster/source", test: "TestAnOwnerSaysWhatIsHot",
+	},
+	{
+		name: "heat on the wire", file: "cluster/serve/answer.go",
+		old: "wire.OpenedHead(cluster.IsHot(st))", off: "wire.OpenedHead(false && cluster.IsHot(st))",
+		pkg: "cluster/peers", test: "TestThePlanePasses",
+	},
+	{
+		name: "hedges", file: "cluster/source/race.go",
+		old: "	x.askOthers(ctx, nodes, a, w)\n", off: "	<-ctx.Done()\n",
+		pkg: "cluster/source", test: "TestASlowNodeIsPassedOver",
+	},
+	{
+		name: "stalled answers", file: "cluster/source/race.go",
+		old: "p, err := x.await(x.slow, false, x.own.Next)", off: "p, err := x.own.Next()",
+		pkg: "cluster/source", test: "TestAStalledAnswerIsTakenOver",
+	},
+	{
+		name: "chatter of slow answers", file: "cluster/source/race.go",
+		old: "x.slow = min(2*x.slow, stall)", off: "",
+		pkg: "cluster/source", test: "TestASlowOriginMakesNoChatter",
+	},
+	{
+		name: "hedge budget", file: "cluster/source/pace.go",
+		old: "if p.credit < 1 {", off: "if p.credit < 1 && false {",
+		pkg: "cluster/source", test: "TestHedgesHaveABudget",
+	},
+	{
+		name: "the uploader is asked", file: "cluster/source/look.go",
+		old: "range r.uploader(ctx, o) {", off: "range r.uploader(ctx, o)[:0] {",
+		pkg: "cluster/source", test: "TestAFreshUploadIsReadFromWhoKeptIt",
+	},
+	{
+		name: "fresh chunk by chunk", file: "cluster/source/router.go",
+		old: "{open: r.origin, short: true}", off: "{open: r.origin}",
+		pkg: "cluster/source", test: "TestAFreshUploadIsReadFromWhoKeptIt",
+	},
+	{
+		name: "looking again", file: "cluster/source/relay.go",
+		old: "case r.now.looks && r.pos > r.began && passes(err):", off: "case false:",
+		pkg: "cluster/source", test: "TestWhatOneHasNoMoreOfAnotherMayHave",
+	},
+	{
+		name: "waiting for an uploader", file: "cluster/source/questions.go",
+		old: "sure := node.ID == known", off: "sure := node.ID == known && false",
+		pkg: "cluster/source", test: "TestAFreshUploadIsWorthAWait",
+	},
+	{
+		name: "uploads to their owners", file: "cluster/source/fresh.go",
+		old: "if !owns || f.c.Resident(o, i) {", off: "if !owns || f.c.Resident(o, i) || true {",
+		pkg: "cluster/source", test: "TestAFreshUploadGoesToItsOwners",
+	},
+	{
+		name: "a zone that is away", file: "cluster/source/router.go",
+		old: "	for _, s := range r.homes(o, extent) {", off: "	for _, s := range r.homes(o, extent)[:0] {",
+		pkg: "cluster/source", test: "TestAZoneWhoseOwnersAreAway",
+	},
 }

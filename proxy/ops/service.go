@@ -66,8 +66,11 @@ type Config struct {
 	// RequireFormatMatch refuses an upload whose bytes are not its disk_format.
 	RequireFormatMatch bool
 	NodeID             string
-	LeaseRenew         time.Duration // 0: 20 s, a third of a lease
-	Log                *slog.Logger  // nil: discarded
+	// Uploaded hears of each image that got its bytes through this node; it must not
+	// wait, and may be nil.
+	Uploaded   func(imageID string)
+	LeaseRenew time.Duration // 0: 20 s, a third of a lease
+	Log        *slog.Logger  // nil: discarded
 }
 
 // Service does the verbs. It is used by many goroutines.

@@ -239,6 +239,9 @@ func (a *attempt) publish(ctx context.Context, m image.Image, at backends.Locato
 		t, err := a.s.target(ctx, m, l)
 		if err == nil && t.content {
 			a.keep.Publish(t.object)
+			if a.s.cfg.Uploaded != nil {
+				a.s.cfg.Uploaded(m.ID)
+			}
 			return
 		}
 		a.s.cfg.Log.Warn("the chunks of an upload are not kept", "image", m.ID, "error", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"glimpse/registry"
 	"glimpse/registry/image"
 )
 
@@ -15,6 +16,21 @@ func (s *Store) Attempted(ctx context.Context, token string) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.uploadLocked(token) != nil, nil
+}
+
+// Uploader returns the node that gave an image its bytes.
+func (s *Store) Uploader(ctx context.Context, imageID string) (string, error) {
+	if err := ended(ctx); err != nil {
+		return "", err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, up := range s.uploads {
+		if up.ImageID == imageID && up.State == registry.UploadDone {
+			return up.Node, nil
+		}
+	}
+	return "", nil
 }
 
 // Named says whether a location that still matters names the URL.

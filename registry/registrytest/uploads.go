@@ -62,8 +62,14 @@ func testUpload(t *testing.T, r registry.Registry) {
 		t.Errorf("attempted: %v %v", ok, err)
 	}
 	must(t, r.Renew(t.Context(), up.Token))
+	if node, err := r.Uploader(t.Context(), m.ID); err != nil || node != "" {
+		t.Errorf("before it is done it was uploaded by %q, %v", node, err)
+	}
 	got, err := r.Activate(t.Context(), up.Token, activation("file:///x"))
 	must(t, err)
+	if node, err := r.Uploader(t.Context(), m.ID); err != nil || node != "n1" {
+		t.Errorf("uploaded by %q, %v", node, err)
+	}
 	if got.Status != image.Active || *got.Size != 5 || *got.VirtualSize != 9 || *got.Checksum != "c" || *got.HashAlgo != "sha512" || *got.HashValue != "h" ||
 		len(got.Locations) != 1 || got.Locations[0].URL != "file:///x" || got.Locations[0].Status != "active" || got.Locations[0].Metadata["store"] != "main" {
 		t.Errorf("got %#v", got)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 
+	"glimpse/registry"
 	"glimpse/registry/image"
 )
 
@@ -17,6 +18,16 @@ func (db *DB) Attempted(ctx context.Context, token string) (is bool, err error) 
 		return err
 	})
 	return is, err
+}
+
+// Uploader returns the node that gave an image its bytes.
+func (db *DB) Uploader(ctx context.Context, imageID string) (node string, err error) {
+	defer db.observe("uploader")()
+	err = db.pool.QueryRowContext(ctx, "SELECT node FROM glimpse_uploads WHERE image_id = ? AND state = ? ORDER BY id LIMIT 1", imageID, string(registry.UploadDone)).Scan(&node)
+	if err != nil {
+		return "", db.absent(ctx, "uploader", err)
+	}
+	return node, nil
 }
 
 // Named says whether a location that still matters names the URL.
