@@ -29,9 +29,12 @@ func discover(code int) handle {
 	}
 }
 
-// healthcheck says that the process answers; readiness is the operator's matter
-// and elsewhere.
+// healthcheck says that the process answers, and which node it is; readiness is
+// the operator's matter and elsewhere.
 func healthcheck(r *request) error {
+	if r.s.cfg.NodeID != "" {
+		r.http.Response.Header.Set(headerNode, r.s.cfg.NodeID)
+	}
 	if strings.Contains(r.header("Accept"), "application/json") {
 		return r.answer(fasthttp.StatusOK, map[string]any{"detailed": false, "reasons": []string{"OK"}})
 	}

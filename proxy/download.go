@@ -14,15 +14,9 @@ import (
 // download answers an image's data, whole or a range. HEAD answers the same
 // header.
 func download(r *request) error {
-	m, err := r.image()
+	m, err := r.downloadable()
 	if err != nil {
 		return err
-	}
-	if err := r.may("download_image", m); err != nil {
-		return err
-	}
-	if m.Status == image.Deactivated && !r.admin {
-		return image.Errorf(image.Forbidden, "The requested image has been deactivated. Image data download is forbidden.")
 	}
 	prefer, err := r.preferred(m)
 	if err != nil {
@@ -36,6 +30,15 @@ func download(r *request) error {
 		return err
 	}
 	return r.send(m, d)
+}
+
+// downloadable loads the image of the path if the caller may have its bytes.
+func (r *request) downloadable() (image.Image, error) {
+	m, err := r.load("download_image")
+	if err == nil && m.Status == image.Deactivated && !r.admin {
+		err = image.Errorf(image.Forbidden, "The requested image has been deactivated. Image data download is forbidden.")
+	}
+	return m, err
 }
 
 // noData is Glance's answer for an image that has none to send.

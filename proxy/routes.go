@@ -31,7 +31,7 @@ func (s *Server) handler() fasthttp.RequestHandler {
 			known(ctx)
 		case path == "/v2":
 			bare(ctx)
-		case strings.HasPrefix(path, "/v2/"):
+		case strings.HasPrefix(path, "/v2/"), strings.HasPrefix(path, "/glimpse/v1/"):
 			v2(ctx)
 		default:
 			rest, ok := s.versioned(path, ctx.Request.Header.Peek("Accept"))
@@ -71,7 +71,7 @@ func (s *Server) versioned(path string, accept []byte) (string, bool) {
 	return "", false
 }
 
-// routes are those of v2.
+// routes are those of v2, and Glimpse's own.
 func (s *Server) routes() fasthttp.RequestHandler {
 	r := router.New()
 	r.RedirectTrailingSlash, r.RedirectFixedPath = false, false
@@ -107,5 +107,8 @@ func (s *Server) routes() fasthttp.RequestHandler {
 	get("/v2/info/stores", infoStores)
 	get("/v2/info/stores/detail", infoStoresDetail)
 	add("DELETE", "/v2/stores/{store}/{id}", timed(noBody(withdraw)))
+
+	get("/glimpse/v1/nodes", nodes)
+	get("/glimpse/v1/images/{id}/manifest", manifest)
 	return r.Handler
 }

@@ -57,6 +57,11 @@ type Config struct {
 	MinRate        int64         // bytes per second; a transfer slower than this is cut
 	IdleTimeout    time.Duration // of a kept connection; 0: 75 s
 
+	NodeID string // told by the health check; "": not told
+	// Nodes tells of this node, and of the others that are ready to serve; nil: of
+	// none. It is called for each request that asks.
+	Nodes func() (self Node, others []Node)
+
 	Observe func(route string, code int, took time.Duration) // may be nil
 	Log     *slog.Logger
 }

@@ -80,6 +80,7 @@ func (d *delegate) NotifyLeave(n *memberlist.Node) {
 		signal(d.loss)
 	}
 	d.mu.Unlock()
+	d.far.forget(n.Name)
 	signal(d.dirty)
 	d.log.InfoContext(context.Background(), "a node is gone", "node", n.Name, "name", e.node.Name)
 }

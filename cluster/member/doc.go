@@ -13,6 +13,9 @@
 // removed without a message lost, if each step is done on all nodes before the
 // next.
 //
+// The answers to gossip's probes carry network coordinates, from which RTT
+// estimates the round trip to each node.
+//
 // What may be lost or wrong. Two nodes may have different rings for as long as it
 // takes news to travel, and for all of a partition: both halves then go on, and
 // correctness must not need the ring. A node that is alive may be taken for dead
@@ -23,6 +26,6 @@
 // log.go belong to the version in go.mod, and a test has each kind happen.
 //
 // Locks: memberlist's own, then Members.mu, which is held over no call out of the
-// package; gossipLog.mu comes last, and alone. keys.turn is taken by who changes
+// package; distances.mu and gossipLog.mu come last, and alone. keys.turn is taken by who changes
 // keys, and nothing else waits for it.
 package member

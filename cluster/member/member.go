@@ -89,6 +89,7 @@ type Members struct {
 	log  *slog.Logger
 	says *gossipLog
 	keys *keys // nil: none
+	far  *distances
 	list *memberlist.Memberlist
 
 	address string // of gossip, as others reach it
@@ -139,6 +140,9 @@ func New(c Config) (*Members, error) {
 	if err != nil {
 		return nil, err
 	}
+	if m.far, err = newDistances(); err != nil {
+		return nil, err
+	}
 	if m.list, err = memberlist.Create(mc); err != nil {
 		return nil, fmt.Errorf("gossip on %s: %w", c.Bind, err)
 	}
@@ -175,6 +179,7 @@ func (m *Members) configure() (*memberlist.Config, error) {
 	mc.Name, mc.Label = m.name, c.Label
 	mc.Logger = log.New(m.says, "", 0)
 	mc.Delegate, mc.Events, mc.Conflict = (*delegate)(m), (*delegate)(m), (*delegate)(m)
+	mc.Ping = (*pings)(m)
 	if mc.BindAddr, mc.BindPort, err = split("listen.gossip", c.Bind); err != nil {
 		return nil, err
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 // proxyConfig hands the API what it needs.
-func proxyConfig(n *node, images registry.Images, members registry.Members, svc *ops.Service, auth identity.Authenticator, rules *policy.Engine, m *metrics) proxy.Config {
+func proxyConfig(n *node, id string, images registry.Images, members registry.Members, svc *ops.Service, auth identity.Authenticator, rules *policy.Engine, m *metrics) proxy.Config {
 	c := n.config
 	return proxy.Config{
 		Images: images, Members: members, Ops: svc, Auth: auth, Policy: rules,
@@ -22,6 +22,7 @@ func proxyConfig(n *node, images registry.Images, members registry.Members, svc 
 		ShowMultipleLocations: c.API.ShowMultipleLocations, ShowImageDirectURL: c.API.ShowImageDirectURL, SingleStore: c.API.SingleStore,
 		Limits: c.API.ImageLimits(), HashAlgo: c.API.HashingAlgorithm, MaxConnections: c.Limits.MaxConnections, HeaderTimeout: c.Limits.HeaderTimeout,
 		StallTimeout: c.Limits.StallTimeout, MinRate: int64(c.Limits.MinRate), Log: n.log,
+		NodeID: id, Nodes: nearby(n.cluster, c, id),
 		Observe: func(route string, code int, took time.Duration) {
 			m.http.WithLabelValues(route, strconv.Itoa(code)).Observe(took.Seconds())
 		},

@@ -115,7 +115,7 @@ func build(ctx context.Context, c config.Config, log *slog.Logger) (_ *node, err
 	if err != nil {
 		return nil, err
 	}
-	if n.proxy, err = proxy.New(proxyConfig(n, leases, writes, svc, auth, rules, metrics)); err != nil {
+	if n.proxy, err = proxy.New(proxyConfig(n, id, leases, writes, svc, auth, rules, metrics)); err != nil {
 		return nil, err
 	}
 	n.reaper = &registry.Reaper{Uploads: writes, Deleter: svc, Log: log, Nodes: db}
