@@ -21,6 +21,8 @@ type cli struct {
 	DB      dbCmd      `cmd:"" name:"db" help:"The database: create, inspect, index, or take Glimpse out of it again."`
 	Store   storeCmd   `cmd:"" help:"The origin stores: list, check, copy, verify."`
 	Cluster clusterCmd `cmd:"" help:"Several nodes as one: certificates, keys, members, draining."`
+	Pull    pullCmd    `cmd:"" help:"Bring an image to a file, from the nodes near this machine."`
+	Push    pushCmd    `cmd:"" help:"Make an image of a file."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
@@ -39,11 +41,11 @@ func (versionCmd) Run(out io.Writer) error {
 
 func main() {
 	var c cli
-	k := kong.Parse(&c, kong.Name("glimpse"), kong.UsageOnError(),
+	k := kong.Parse(&c, kong.Name("glimpse"), kong.UsageOnError(), kong.Exit(exit),
 		kong.Description("An OpenStack Image service that caches: one copy out of the origin, however many ask."),
 		kong.BindTo(context.Background(), (*context.Context)(nil)), kong.BindTo(os.Stdout, (*io.Writer)(nil)), kong.Bind(os.Stdin))
 	if err := k.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "glimpse:", err)
-		os.Exit(1)
+		os.Exit(exitCode(err))
 	}
 }

@@ -1,0 +1,47 @@
+package pull
+
+import (
+	"context"
+	"time"
+
+	"glimpse/cmd/glimpse/imageapi"
+)
+
+// Config is what a pull is made of.
+type Config struct {
+	Session  *imageapi.Session
+	Image    imageapi.Image     // its Size is known
+	Manifest *imageapi.Manifest // nil: not known
+	Nodes    []imageapi.Node    // the nearest first, at least one
+	Streams  int                // connections at once
+	Use      int                // nodes at once
+	Stall    time.Duration      // a transfer without a byte for so long goes on elsewhere
+	GiveUp   time.Duration      // without any progress
+	Progress func(bytes int64)  // hears of bytes that are done; calls may be concurrent
+}
+
+// Report is what a pull has done.
+type Report struct {
+	Size    int64
+	Fetched int64  // bytes that came over the network and were right
+	Kept    int64  // bytes of an earlier pull that were right
+	Wrong   int    // chunks that were not what they should be
+	Failed  int    // transfers that broke off
+	Nodes   int    // that gave bytes
+	Proof   string // what the whole was compared with; "": nothing but the digests of its chunks
+}
+
+func (c Config) size() int64 { return *c.Image.Size }
+
+// ToFile brings the image to a file, which is replaced when all is there.
+func (c Config) ToFile(ctx context.Context, name string) (Report, error) {
+	p, err := openPart(name, c)
+	if err != nil {
+		return Report{}, err
+	}
+	defer p.close()
+	if c.Manifest == nil {
+		return c.streamToFile(ctx, p)
+	}
+	return c.chunksToFile(ctx, p)
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"glimpse/cmd/glimpse/imageapi"
+	"glimpse/cmd/glimpse/pull"
+
+	"github.com/dustin/go-humanize"
+	"github.com/schollz/progressbar/v3"
+)
+
+// apiFlags say which Image API is asked, as whom.
+type apiFlags struct {
+	OSCloud  string `name:"os-cloud" placeholder:"NAME" help:"Cloud of clouds.yaml; without it the OS_* variables count."`
+	Endpoint string `placeholder:"URL" help:"The Image API, instead of the catalog's; OS_IMAGE_ENDPOINT."`
+	Zone     string `help:"The zone of this machine; that of the node that answers first where it is not said."`
+	Quiet    bool   `short:"q" help:"Say nothing but errors."`
+}
+
+// withAPI logs in. Its context ends with the first SIGINT or SIGTERM.
+func (f apiFlags) withAPI(parent context.Context, fn func(context.Context, *imageapi.Session) error) error {
+	ctx, stop := signal.NotifyContext(parent, syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	s, err := imageapi.Open(ctx, imageapi.Login{Cloud: f.OSCloud, Endpoint: f.Endpoint})
+	if err == nil {
+		defer s.Close()
+		err = fn(ctx, s)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+func (f apiFlags) say(format string, args ...any) {
+	if !f.Quiet {
+		fmt.Fprintf(os.Stderr, format+"\n", args...)
+	}
+}
+
+func (f apiFlags) bar(total int64, what string) *progressbar.ProgressBar {
+	if f.Quiet {
+		return progressbar.NewOptions64(total, progressbar.OptionSetWriter(io.Discard), progressbar.OptionSetVisibility(false))
+	}
+	return bar(total, what)
+}
+
+type pullCmd struct {
+	apiFlags
+	Image   string        `arg:"" help:"Id or name of the image."`
+	File    string        `arg:"" help:"Where it is to be; - is the standard output."`
+	Streams int           `default:"8" help:"Connections at once."`
+	Nodes   int           `default:"4" help:"Nodes at once."`
+	Stall   time.Duration `default:"20s" help:"After so long without a byte a transfer goes on elsewhere."`
+	GiveUp  time.Duration `default:"2m" help:"After so long without any progress the command ends with 6."`
+}
+
+// Run says at the end what was done, on the standard error.
+func (c pullCmd) Run(ctx context.Context, out io.Writer) error {
+	return c.withAPI(ctx, func(ctx context.Context, s *imageapi.Session) error {
+		m, err := s.Find(ctx, c.Image)
+		if err != nil {
+			return err
+		}
+		if m.Size == nil || m.Status != "active" && m.Status != "deactivated" {
+			return imageapi.Errorf(imageapi.NotFound, "image %s is %s: it has no data", m.ID, m.Status)
+		}
+		manifest, err := s.Manifest(ctx, m.ID, *m.Size)
+		if err != nil {
+			if imageapi.CodeOf(err) == imageapi.NotAllowed {
+				return err
+			}
+			c.say("one stream only: %v", err)
+		}
+		nodes, err := s.Nodes(ctx, c.Zone)
+		if err != nil {
+			return err
+		}
+		b := c.bar(*m.Size, "pulling")
+		p := pull.Config{
+			Session: s, Image: m, Manifest: manifest, Nodes: nodes, Streams: c.Streams, Use: c.Nodes, Stall: c.Stall, GiveUp: c.GiveUp,
+			Progress: func(n int64) { _ = b.Add64(n) },
+		}
+		start := time.Now()
+		var r pull.Report
+		if c.File == "-" {
+			r, err = p.ToWriter(ctx, out)
+		} else {
+			r, err = p.ToFile(ctx, c.File)
+		}
+		_ = b.Finish()
+		if err != nil {
+			return err
+		}
+		c.say("%s", told(m, r, time.Since(start)))
+		return nil
+	})
+}
+
+// told is what a pull has done, in a line.
+func told(m imageapi.Image, r pull.Report, took time.Duration) string {
+	s := fmt.Sprintf("%s: %s, %s of it over the network from %s in %s", m.ID, humanize.IBytes(uint64(r.Size)), humanize.IBytes(uint64(r.Fetched)), count(r.Nodes, "node"), took.Round(10*time.Millisecond))
+	if r.Kept > 0 {
+		s += fmt.Sprintf(", %s were here", humanize.IBytes(uint64(r.Kept)))
+	}
+	if r.Wrong > 0 {
+		s += fmt.Sprintf(", %s fetched again because wrong", count(r.Wrong, "chunk"))
+	}
+	if r.Failed > 0 {
+		s += fmt.Sprintf(", %s broke off", count(r.Failed, "transfer"))
+	}
+	if r.Proof == "" {
+		return s + "; its record has no hash to compare with"
+	}
+	return s + "; " + r.Proof + " is right"
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprint(n, " ", what, "s")
+}
