@@ -62,11 +62,6 @@ func (s *Session) Create(ctx context.Context, attributes map[string]any) (m Imag
 	}, http.StatusCreated, &m)
 }
 
-// Tag adds a tag to an image.
-func (s *Session) Tag(ctx context.Context, id, tag string) error {
-	return s.answer(ctx, request{method: "PUT", base: s.Endpoint, path: imagePath(id) + "/tags/" + url.PathEscape(tag)}, http.StatusNoContent, nil)
-}
-
 // Delete removes an image.
 func (s *Session) Delete(ctx context.Context, id string) error {
 	return s.answer(ctx, request{method: "DELETE", base: s.Endpoint, path: imagePath(id)}, http.StatusNoContent, nil)

@@ -2,6 +2,7 @@ package pull
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -28,6 +29,7 @@ type span struct{ from, to int }
 type run struct {
 	from int
 	node *node
+	end  context.CancelCauseFunc // of its fetch
 
 	at, to int // the chunk under way, and where it ends
 	since  time.Time
@@ -141,12 +143,23 @@ func (b *board) beginLocked(s span, now time.Time) *run {
 	return r
 }
 
-// by notes who fetches a run, and returns where it ends for now.
-func (b *board) by(r *run, n *node) (to int) {
+// by notes who fetches a run, and returns where it ends for now. end is called when
+// others have done all of it.
+func (b *board) by(r *run, n *node, end context.CancelCauseFunc) (to int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	r.node = n
+	r.node, r.end = n, end
+	b.endLocked(r)
 	return r.to
+}
+
+// errDone ends a fetch that others have overtaken.
+var errDone = errors.New("others have done it")
+
+func (b *board) endLocked(r *run) {
+	if r.end != nil && !slices.Contains(b.done[r.at:r.to], false) {
+		r.end(errDone)
+	}
 }
 
 // wants says whether chunk i is still the run's to fetch.
@@ -167,6 +180,11 @@ func (b *board) finish(r *run, i int) bool {
 		b.left--
 	}
 	r.at, r.since, b.moved = i+1, time.Now(), time.Now()
+	for other := range b.running {
+		if other != r && other.at <= i && i < other.to {
+			b.endLocked(other)
+		}
+	}
 	b.changeLocked()
 	return first
 }

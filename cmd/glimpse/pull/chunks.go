@@ -57,7 +57,7 @@ func (c Config) chunksToFile(ctx context.Context, p *part) (r Report, err error)
 		Size: c.size(), Fetched: k.fetched.Load(), Kept: kept, Wrong: int(k.wrong.Load()), Failed: int(k.failed.Load()), Nodes: k.pool.givers(), Proof: proof,
 	}
 	if err != nil {
-		if imageapi.CodeOf(err) == imageapi.Wrong && errors.Is(err, errHash) {
+		if errors.Is(err, imageapi.ErrHash) {
 			p.forget() // all its chunks are right, and yet it is not the image
 		}
 		return r, err
@@ -82,7 +82,7 @@ func (k *chunkwise) work(ctx context.Context) error {
 
 // one fetches a run from some node. An error ends the pull: other nodes can't help.
 func (k *chunkwise) one(ctx context.Context, r *run, avoid []*node) error {
-	within, cancel := context.WithTimeoutCause(ctx, max(time.Second, k.GiveUp-k.board.idle()), errIdle)
+	within, cancel := context.WithTimeoutCause(ctx, max(100*time.Millisecond, k.GiveUp-k.board.idle()), errIdle)
 	n, err := k.pool.pick(within, avoid)
 	cancel()
 	if err != nil {
@@ -91,9 +91,14 @@ func (k *chunkwise) one(ctx context.Context, r *run, avoid []*node) error {
 		}
 		return err
 	}
-	err = k.fetch(ctx, n, r)
+	under, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	to := k.board.by(r, n, end)
+	err = k.fetch(under, n, r, to)
 	var f *fatal
 	switch {
+	case ctx.Err() == nil && errors.Is(context.Cause(under), errDone):
+		k.pool.fine(n)
 	case ctx.Err() != nil:
 		k.pool.fine(n)
 		return context.Cause(ctx)
@@ -119,10 +124,10 @@ type fatal struct{ error }
 
 // fetch reads a run's chunks from a node. An error is the node's, unless it is
 // fatal.
-func (k *chunkwise) fetch(ctx context.Context, n *node, r *run) error {
+func (k *chunkwise) fetch(ctx context.Context, n *node, r *run, to int) error {
 	m := k.Manifest
 	begin, _ := m.Span(r.from)
-	last, length := m.Span(k.board.by(r, n) - 1)
+	last, length := m.Span(to - 1)
 	body, err := k.Session.Range(ctx, n.Base, k.Image.ID, begin, last+length-begin, m.Size, k.Stall)
 	if err != nil {
 		return err

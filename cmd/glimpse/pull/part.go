@@ -36,8 +36,8 @@ type journal struct {
 
 func (c Config) journal() journal {
 	j := journal{Version: 1, Image: c.Image.ID, Size: c.size()}
-	if p := newProof(c.Image); p.Hash != nil {
-		j.Hash = p.algo + ":" + p.want
+	if p := imageapi.NewProof(c.Image); !p.Idle() {
+		j.Hash = p.Algo + ":" + p.Want
 	}
 	if m := c.Manifest; m != nil {
 		h := blake3.New(32, nil)

@@ -47,7 +47,7 @@ type piped struct {
 
 func (p *piped) run(ctx context.Context) error {
 	m := p.Manifest
-	hash := newProof(p.Image)
+	hash := imageapi.NewProof(p.Image)
 	buf, zeros := make([]byte, m.Chunk), make([]byte, m.Chunk)
 	for i := range m.Digests {
 		_, n := m.Span(i)
@@ -62,12 +62,12 @@ func (p *piped) run(ctx context.Context) error {
 		if _, err := p.w.Write(b); err != nil {
 			return err
 		}
-		hash.Write(b)
+		_, _ = hash.Write(b)
 		p.moved = time.Now()
 		p.Progress(n)
 	}
 	var err error
-	p.r.Proof, err = hash.conclude()
+	p.r.Proof, err = hash.Conclude()
 	return err
 }
 
@@ -120,7 +120,7 @@ func (p *piped) try(ctx context.Context, i int, b []byte, avoid []*node) error {
 
 // open begins a stream of the chunks from i to the next one of zeros.
 func (p *piped) open(ctx context.Context, i int, avoid []*node) error {
-	within, cancel := context.WithTimeoutCause(ctx, max(time.Second, p.GiveUp-time.Since(p.moved)), errIdle)
+	within, cancel := context.WithTimeoutCause(ctx, max(100*time.Millisecond, p.GiveUp-time.Since(p.moved)), errIdle)
 	n, err := p.pool.pick(within, avoid)
 	cancel()
 	if err != nil {

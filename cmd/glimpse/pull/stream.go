@@ -21,13 +21,13 @@ type serial struct {
 	Config
 	pool  *pool
 	to    sink
-	proof *proof
+	proof *imageapi.Proof
 	at    int64 // bytes that are in the sink and in the proof
 	r     Report
 }
 
 func (c Config) newSerial(to sink) *serial {
-	return &serial{Config: c, pool: newPool(c.Nodes, 1), to: to, proof: newProof(c.Image), r: Report{Size: c.size()}}
+	return &serial{Config: c, pool: newPool(c.Nodes, 1), to: to, proof: imageapi.NewProof(c.Image), r: Report{Size: c.size()}}
 }
 
 // streamToFile goes on where an earlier pull has ended. Only the hash of the whole
@@ -39,14 +39,14 @@ func (c Config) streamToFile(ctx context.Context, p *part) (Report, error) {
 		return s.r, err
 	}
 	err := s.run(ctx)
-	if errors.Is(err, errHash) && s.r.Kept > 0 {
+	if errors.Is(err, imageapi.ErrHash) && s.r.Kept > 0 {
 		s.r.Wrong++
 		if err = s.again(); err == nil {
 			err = s.run(ctx)
 		}
 	}
 	if err != nil {
-		if errors.Is(err, errHash) {
+		if errors.Is(err, imageapi.ErrHash) {
 			p.forget()
 		}
 		return s.r, err
@@ -64,7 +64,7 @@ func (s *serial) resume(ctx context.Context, to *fileSink) error {
 		return err
 	}
 	n := min(st.Size(), s.size())
-	if s.proof.Hash == nil { // nothing would show that it is right
+	if s.proof.Idle() { // nothing would show that it is right
 		n = 0
 	}
 	buf := make([]byte, 1<<20)
@@ -73,7 +73,7 @@ func (s *serial) resume(ctx context.Context, to *fileSink) error {
 		if err != nil {
 			return err
 		}
-		s.proof.Write(buf[:k])
+		_, _ = s.proof.Write(buf[:k])
 		s.advance(int64(k))
 	}
 	s.r.Kept, to.at = s.at, s.at
@@ -94,14 +94,18 @@ func (s *serial) again() error {
 		return err
 	}
 	s.Progress(-s.at)
-	s.at, s.r.Kept, s.proof = 0, 0, newProof(s.Image)
+	s.at, s.r.Kept, s.proof = 0, 0, imageapi.NewProof(s.Image)
 	return nil
 }
 
+// progress is the least number of bytes that counts as such.
+const progress = 256 << 10
+
 // run fetches the rest, from one node after the other as they fail.
 func (s *serial) run(ctx context.Context) error {
-	for moved := time.Now(); s.at < s.size(); {
-		within, cancel := context.WithTimeoutCause(ctx, max(time.Second, s.GiveUp-time.Since(moved)), errIdle)
+	moved, mark := time.Now(), s.at
+	for s.at < s.size() {
+		within, cancel := context.WithTimeoutCause(ctx, max(100*time.Millisecond, s.GiveUp-time.Since(moved)), errIdle)
 		n, err := s.pool.pick(within, nil)
 		cancel()
 		if err != nil {
@@ -110,10 +114,9 @@ func (s *serial) run(ctx context.Context) error {
 			}
 			return err
 		}
-		before := s.at
 		err = s.fetch(ctx, n)
-		if s.at > before {
-			moved = time.Now()
+		if s.at < mark || s.at >= mark+progress {
+			moved, mark = time.Now(), s.at
 		}
 		var f *fatal
 		switch {
@@ -133,7 +136,7 @@ func (s *serial) run(ctx context.Context) error {
 	}
 	s.r.Nodes = s.pool.givers()
 	var err error
-	s.r.Proof, err = s.proof.conclude()
+	s.r.Proof, err = s.proof.Conclude()
 	return err
 }
 
@@ -166,7 +169,7 @@ func (s *serial) fetch(ctx context.Context, n *node) error {
 			if _, err := s.to.Write(buf[:k]); err != nil {
 				return &fatal{err}
 			}
-			s.proof.Write(buf[:k])
+			_, _ = s.proof.Write(buf[:k])
 			s.pool.gave(n)
 			s.r.Fetched += int64(k)
 			s.advance(int64(k))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -133,4 +134,219 @@ func TestPullFromOneNode(t *testing.T) {
 	must(t, os.WriteFile(out, []byte("before"), 0o600))
 	p.ok("pull", id, out)
 	testenv.Run(t, nil, "cmp", in, out)
+}
+
+// pullable makes an image of a file through a node.
+func pullable(t *testing.T, n *testenv.Node, size int64) (id, file string) {
+	t.Helper()
+	file = filepath.Join(t.TempDir(), "in")
+	random(t, file, size)
+	a := on(t, n.API)
+	id = a.create("pullable", "raw")
+	a.upload(id, file)
+	return id, file
+}
+
+// grown waits until a pull has written so much of a file.
+func grown(t *testing.T, file string, n int64) {
+	t.Helper()
+	until(t, "the pull is under way", func() bool {
+		st, err := os.Stat(file + ".part")
+		return err == nil && st.Sys().(*syscall.Stat_t).Blocks*512 >= n
+	})
+}
+
+// One of three nodes is killed in the middle, with ranges of it under way: the pull
+// goes on from the others, and asks nobody twice for what it has.
+func TestPullWhileANodeDies(t *testing.T) {
+	const size = 200<<20 + 777
+	nodes, taps := tappedCluster(t, 3)
+	id, file := pullable(t, nodes[0], size)
+	for _, p := range taps {
+		p.rate.Store(8 << 20)
+	}
+	out := filepath.Join(t.TempDir(), "out")
+	cmd := puller{t: t, endpoint: "http://" + taps[0].Addr}.command(t.Context(), "pull", id, out)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	must(t, cmd.Start())
+	grown(t, out, 24<<20)
+	nodes[2].Kill()
+	for _, p := range taps {
+		p.rate.Store(0)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("%v: %s", err, &said)
+	}
+	testenv.Run(t, nil, "cmp", file, out)
+	nothingElse(t, out)
+	sum := int64(0)
+	for i, p := range taps {
+		t.Logf("node %d gave %d bytes", i+1, p.sent.Load())
+		if p.sent.Load() == 0 {
+			t.Errorf("node %d gave nothing: the pull is not parallel", i+1)
+		}
+		sum += p.sent.Load()
+	}
+	t.Log(said.String())
+	if !strings.Contains(said.String(), "broke off") || sum > size*3/2 {
+		t.Errorf("%d bytes were given for %d", sum, size)
+	}
+}
+
+// A pull that is killed goes on where it stood.
+func TestAKilledPullGoesOn(t *testing.T) {
+	const size = 120<<20 + 777
+	nodes, taps := tappedCluster(t, 2)
+	id, file := pullable(t, nodes[0], size)
+	for _, p := range taps {
+		p.rate.Store(4 << 20)
+	}
+	out := filepath.Join(t.TempDir(), "out")
+	p := puller{t: t, endpoint: "http://" + taps[0].Addr}
+	cmd := p.command(t.Context(), "pull", "-q", id, out)
+	must(t, cmd.Start())
+	grown(t, out, 40<<20)
+	must(t, cmd.Process.Kill())
+	_ = cmd.Wait()
+	if _, err := os.Stat(out); !os.IsNotExist(err) {
+		t.Errorf("a killed pull leaves a file: %v", err)
+	}
+	// And a bit of what is there rots meanwhile.
+	must(t, flip(out+".part", 3, 1))
+	before := int64(0)
+	for _, p := range taps {
+		p.rate.Store(0)
+		before += p.sent.Swap(0)
+	}
+	_, said := p.ok("pull", id, out)
+	t.Log(said)
+	testenv.Run(t, nil, "cmp", file, out)
+	nothingElse(t, out)
+	if again := taps[0].sent.Load() + taps[1].sent.Load(); again > size-30<<20 || before < 40<<20 {
+		t.Errorf("%d bytes before, %d of %d after: nothing was kept", before, again, size)
+	}
+}
+
+// What a wire spoils is found by its digest and had from another node.
+func TestSpoiltChunksArePulledFromAnotherNode(t *testing.T) {
+	const size = 100 << 20
+	nodes, taps := tappedCluster(t, 2)
+	id, file := pullable(t, nodes[0], size)
+	taps[1].flip.Store(10 << 20)
+	for _, dest := range []string{"file", "pipe"} {
+		out := filepath.Join(t.TempDir(), "out")
+		p := puller{t: t, endpoint: "http://" + taps[1].Addr} // the nearest as far as it is told
+		if dest == "file" {
+			_, said := p.ok("pull", id, out)
+			t.Log(said)
+			if !strings.Contains(said, "fetched again because wrong") {
+				t.Error("nothing was found wrong")
+			}
+		} else {
+			text, said := p.ok("pull", id, "-")
+			t.Log(said)
+			must(t, os.WriteFile(out, []byte(text), 0o600))
+		}
+		testenv.Run(t, nil, "cmp", file, out)
+	}
+	t.Logf("%d bits were flipped", taps[1].flips.Load())
+	if taps[1].flips.Load() == 0 {
+		t.Error("no bit was flipped")
+	}
+	// When all are spoilt there is no file.
+	taps[0].flip.Store(1 << 20)
+	taps[1].flip.Store(1 << 20)
+	out := filepath.Join(t.TempDir(), "out")
+	code, _, said := puller{t: t, endpoint: "http://" + taps[0].Addr}.run("pull", "-q", id, out)
+	if code != 5 {
+		t.Errorf("spoilt everywhere: %d %s", code, said)
+	}
+	if _, err := os.Stat(out); !os.IsNotExist(err) {
+		t.Errorf("there is a file: %v", err)
+	}
+}
+
+// The nodes of one's own zone are asked, and those of others only when there is no
+// other.
+func TestPullStaysInItsZone(t *testing.T) {
+	dsn, images := testenv.MariaDB(t), t.TempDir()
+	var nodes []*testenv.Node
+	var taps []*tap
+	join := ""
+	for i, zone := range []string{"a", "b"} {
+		p := newTap(t)
+		sets := append(testenv.Member(t, fmt.Sprint("n", i), dsn, join, images), "cluster.advertise.api="+p.Addr, "node.zone="+zone)
+		if join == "" {
+			join = strings.TrimPrefix(sets[1], "listen.gossip=")
+		}
+		n := testenv.Prepared(t, sets...)
+		p.to.Store(&n.API)
+		n.Start()
+		nodes, taps = append(nodes, n), append(taps, p)
+	}
+	together(t, nodes...)
+	id, file := pullable(t, nodes[0], 40<<20)
+	out := filepath.Join(t.TempDir(), "out")
+	p := puller{t: t, endpoint: nodes[0].URL("")}
+	p.ok("pull", "--zone", "b", id, out)
+	testenv.Run(t, nil, "cmp", file, out)
+	if got := taps[1].sent.Load(); got != 40<<20 {
+		t.Errorf("the node of the zone gave %d bytes", got)
+	}
+	_, text := on(t, nodes[0].API).text("GET", "/glimpse/v1/nodes", "")
+	if !strings.Contains(text, `"rtt_ms"`) || !strings.Contains(text, `"zone":"b"`) || !strings.Contains(text, taps[1].Addr) {
+		t.Errorf("nodes: %s", text)
+	}
+	nodes[1].Kill()
+	p.ok("pull", "--zone", "b", id, out)
+	testenv.Run(t, nil, "cmp", file, out)
+}
+
+// A stock Glance has no manifest and no nodes: one stream, with the hash of its
+// record, that goes on where the store gives ranges.
+func TestPullAndPushWithAStockGlance(t *testing.T) {
+	testenv.Need(t, "glance-api", "mariadbd")
+	dsn, folder := testenv.MariaDB(t), t.TempDir()
+	testenv.GlanceDB(t, dsn)
+	g := testenv.Glance(t, dsn, folder)
+	via := newTap(t)
+	via.to.Store(&g.Addr)
+	dir := t.TempDir()
+	in, out := filepath.Join(dir, "in"), filepath.Join(dir, "out")
+	sparse(t, in, 40<<20+777)
+	p := puller{t: t, endpoint: "http://" + via.Addr}
+	made, said := p.ok("push", in, "--name", "pushed", "-p", "color=red", "--tag", "x")
+	t.Log(said)
+	id := strings.TrimSpace(made)
+	if m := on(t, g.Addr).show(id); m["status"] != "active" || m["color"] != "red" || m["disk_format"] != "raw" {
+		t.Errorf("pushed: %v", m)
+	}
+	_, said = p.ok("pull", "pushed", out)
+	t.Log(said)
+	testenv.Run(t, nil, "cmp", in, out)
+	nothingElse(t, out)
+	if got := allocated(t, out); got > 30<<20 {
+		t.Errorf("%d bytes on disk", got)
+	}
+	must(t, os.Remove(out))
+
+	via.rate.Store(8 << 20)
+	cmd := p.command(t.Context(), "pull", "-q", id, out)
+	must(t, cmd.Start())
+	until(t, "the pull is under way", func() bool { st, err := os.Stat(out + ".part"); return err == nil && st.Size() > 16<<20 })
+	must(t, cmd.Process.Kill())
+	_ = cmd.Wait()
+	via.rate.Store(0)
+	via.sent.Store(0)
+	_, said = p.ok("pull", id, out)
+	t.Log(said)
+	testenv.Run(t, nil, "cmp", in, out)
+	if got := via.sent.Load(); got > 25<<20 {
+		t.Errorf("%d bytes were given again", got)
+	}
+	must(t, flip(filepath.Join(folder, id), 7, 1))
+	if code, _, said := p.run("pull", "-q", id, filepath.Join(dir, "wrong")); code != 5 {
+		t.Errorf("other bytes than the record's: %d %s", code, said)
+	}
 }
