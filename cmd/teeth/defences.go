@@ -377,4 +377,49 @@ var defences = []defence{
 		old: "	for _, s := range r.homes(o, extent) {", off: "	for _, s := range r.homes(o, extent)[:0] {",
 		pkg: "cluster/source", test: "TestAZoneWhoseOwnersAreAway",
 	},
+	{
+		name: "pull: digests", file: "cmd/glimpse/pull/chunks.go",
+		old: "if blake3.Sum256(b) != m.Digests[i] {", off: "if blake3.Sum256(b) == (imageapi.Digest{}) {",
+		pkg: "cmd/glimpse/pull", test: "TestOneGoodNodeIsEnough",
+	},
+	{
+		name: "pull: digests to a pipe", file: "cmd/glimpse/pull/pipe.go",
+		old: "if blake3.Sum256(b) != p.Manifest.Digests[i] {", off: "if blake3.Sum256(b) == (imageapi.Digest{}) {",
+		pkg: "cmd/glimpse/pull", test: "TestOneGoodNodeIsEnough",
+	},
+	{
+		name: "pull: the whole's hash", file: "cmd/glimpse/imageapi/proof.go",
+		old: "if !strings.EqualFold(hex.EncodeToString(sum), p.Want) {", off: "if !strings.EqualFold(hex.EncodeToString(sum), p.Want) && p.Want == \"\" {",
+		pkg: "cmd/glimpse/pull", test: "TestTheRecordsHashHasTheLastWord",
+	},
+	{
+		name: "pull: a part is looked at", file: "cmd/glimpse/pull/part.go",
+		old: "!m.Zero(i) && blake3.Sum256(buf[:n]) == digest {", off: "!m.Zero(i) && blake3.Sum256(buf[:n]) != (imageapi.Digest{}) && digest != (imageapi.Digest{}) {",
+		pkg: "cmd/glimpse/pull", test: "TestWhatIsWrongInAPartFileIsFetchedAgain",
+	},
+	{
+		name: "pull: zeros in a part", file: "cmd/glimpse/pull/part.go",
+		old: "err = p.clear(off, n)", off: "err = nil",
+		pkg: "cmd/glimpse/pull", test: "TestWhatIsWrongInAPartFileIsFetchedAgain",
+	},
+	{
+		name: "pull: a slow chunk", file: "cmd/glimpse/pull/board.go",
+		old: "case oldest != nil:", off: "case oldest != nil && oldest.double:",
+		pkg: "cmd/glimpse/pull", test: "TestASlowNodeIsHelped",
+	},
+	{
+		name: "tokens and redirects", file: "cmd/glimpse/imageapi/session.go",
+		old: "return http.ErrUseLastResponse", off: "return nil",
+		pkg: "cmd/glimpse/imageapi", test: "TestATokenDoesNotFollowARedirect",
+	},
+	{
+		name: "nodes name themselves", file: "cmd/glimpse/imageapi/nodes.go",
+		old: "(n.id == \"\" || resp.Header.Get(\"X-Glimpse-Node\") == n.id)", off: "true",
+		pkg: "cmd/glimpse/imageapi", test: "TestNodesAreWhoTheyShouldBe",
+	},
+	{
+		name: "manifests and policy", file: "proxy/manifest.go",
+		old: "m, err := r.downloadable()", off: "m, err := r.image()",
+		pkg: "proxy", test: "TestManifest",
+	},
 }

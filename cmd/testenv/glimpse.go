@@ -51,6 +51,7 @@ type Node struct {
 	bin      string
 	Dir      string // data_dir
 	API, Ops string // host:port
+	file     string // of its configuration; "": none
 	sets     []string
 	p        *process
 }
@@ -97,10 +98,22 @@ func address(t testing.TB) string {
 	return fmt.Sprintf("127.0.0.1:%d", port)
 }
 
+// Configured is Glimpse with a configuration file, which sets override.
+func Configured(t testing.TB, file string, sets ...string) *Node {
+	t.Helper()
+	n := prepared(t, Binary(t), sets)
+	n.file = file
+	n.Start()
+	return n
+}
+
 // Args are the node's arguments after a command such as serve.
 func (n *Node) Args() []string {
 	all := append([]string{"data_dir=" + n.Dir, "listen.api=" + n.API, "listen.ops=" + n.Ops, "cache.memory.size=256MiB"}, n.sets...)
-	args := make([]string, 0, 2*len(all))
+	args := make([]string, 0, 2*len(all)+2)
+	if n.file != "" {
+		args = append(args, "--config", n.file)
+	}
 	for _, s := range all {
 		args = append(args, "--set", s)
 	}

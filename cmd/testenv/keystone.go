@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -325,11 +326,22 @@ func (k *KeystoneServer) seed() (err error) {
 	return err
 }
 
-// SetImageEndpoint enters an Image service in the catalog until the test ends.
+// SetImageEndpoint enters an Image service in the catalog until the test ends, in
+// the region RegionOne.
 func (k *KeystoneServer) SetImageEndpoint(t testing.TB, url string) {
 	t.Helper()
+	k.SetImageEndpointIn(t, "RegionOne", url)
+}
+
+// SetImageEndpointIn is SetImageEndpoint for a region, which is made where it is
+// not there.
+func (k *KeystoneServer) SetImageEndpointIn(t testing.TB, region, url string) {
+	t.Helper()
+	if _, _, err := k.call("PUT", "/regions/"+region, object{"region": object{"id": region}}); err != nil && !strings.Contains(err.Error(), "409") {
+		t.Fatal(err)
+	}
 	for _, i := range []string{"public", "internal", "admin"} {
-		id, err := k.make("endpoints", "endpoint", object{"service_id": k.image, "interface": i, "region_id": "RegionOne", "url": url})
+		id, err := k.make("endpoints", "endpoint", object{"service_id": k.image, "interface": i, "region_id": region, "url": url})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -22,6 +22,7 @@ http {
   client_body_temp_path %[1]s/body; proxy_temp_path %[1]s/proxy;
   fastcgi_temp_path %[1]s/fastcgi; uwsgi_temp_path %[1]s/uwsgi; scgi_temp_path %[1]s/scgi;
   sendfile on;
+%[5]s
   server {
     listen 127.0.0.1:%[2]s;
     root %[3]s;
@@ -38,15 +39,15 @@ type Web struct {
 	p    *process
 }
 
-// Nginx starts one, with further lines of its server's configuration. It ends
-// with the test.
-func Nginx(t testing.TB, lines string) *Web {
+// Nginx starts one, with further lines of its server's configuration, and others
+// that come before it. It ends with the test.
+func Nginx(t testing.TB, lines string, before ...string) *Web {
 	t.Helper()
 	Need(t, "nginx")
 	addr := address(t)
 	w := &Web{URL: "http://" + addr, Root: t.TempDir(), Logs: t.TempDir()}
 	conf := filepath.Join(w.Logs, "nginx.conf")
-	text := fmt.Sprintf(nginxConfig, w.Logs, addr[strings.LastIndex(addr, ":")+1:], w.Root, lines)
+	text := fmt.Sprintf(nginxConfig, w.Logs, addr[strings.LastIndex(addr, ":")+1:], w.Root, lines, strings.Join(before, "\n"))
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package imageapi
 
 import (
+	"bufio"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -61,10 +62,11 @@ func (s *Session) Manifest(ctx context.Context, id string, size int64) (*Manifes
 	return m, nil
 }
 
-// readManifest reads the form that package ops describes. All that it allocates is
-// bounded by the size that the image's record tells.
+// readManifest reads the form that package ops describes. size is the image's, by
+// its record.
 func readManifest(r io.Reader, size int64) (*Manifest, error) {
 	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	r = bufio.NewReader(r)
 	in := io.TeeReader(r, sum)
 	var head [manifestHead]byte
 	if _, err := io.ReadFull(in, head[:]); err != nil {
@@ -81,11 +83,13 @@ func readManifest(r io.Reader, size int64) (*Manifest, error) {
 	case m.Chunk < minChunk || m.Chunk > maxChunk || bits.OnesCount64(uint64(m.Chunk)) != 1 || count != (size+m.Chunk-1)/m.Chunk:
 		return nil, fmt.Errorf("%d chunks of %d bytes make no sense", count, m.Chunk)
 	}
-	m.Digests = make([]Digest, count)
-	for i := range m.Digests {
-		if _, err := io.ReadFull(in, m.Digests[i][:]); err != nil {
+	m.Digests = make([]Digest, 0, min(count, 1<<14)) // more as they come
+	for range count {
+		var d Digest
+		if _, err := io.ReadFull(in, d[:]); err != nil {
 			return nil, err
 		}
+		m.Digests = append(m.Digests, d)
 	}
 	want := sum.Sum32()
 	var end [4]byte

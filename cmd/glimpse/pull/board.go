@@ -71,18 +71,17 @@ const (
 // else to do fetches it too.
 const doubleAfter = 2 * time.Second
 
-// take returns the next run, and the nodes that had better not fetch it: those that
-// gave wrong bytes for it, or are slow at it. Where nothing is to be begun it
+// take returns the next run, and who had better not fetch it. Where nothing is to be begun it
 // takes half of what another run has before it, or doubles the chunk that has
 // been under way for longest. It waits until there is something; nil: all is done.
-func (b *board) take(ctx context.Context) (*run, []*node, error) {
+func (b *board) take(ctx context.Context) (*run, shunned, error) {
 	tick := time.NewTicker(doubleAfter / 4)
 	defer tick.Stop()
 	for {
 		b.mu.Lock()
 		if b.left == 0 {
 			b.mu.Unlock()
-			return nil, nil, nil
+			return nil, shunned{}, nil
 		}
 		r, avoid := b.nextLocked(time.Now())
 		changed := b.changed
@@ -94,16 +93,23 @@ func (b *board) take(ctx context.Context) (*run, []*node, error) {
 		case <-changed:
 		case <-tick.C:
 		case <-ctx.Done():
-			return nil, nil, context.Cause(ctx)
+			return nil, shunned{}, context.Cause(ctx)
 		}
 	}
 }
 
-func (b *board) nextLocked(now time.Time) (*run, []*node) {
+// shunned are the nodes that gave wrong bytes for a chunk, and the one that is slow
+// at it.
+type shunned struct {
+	wrong []*node
+	slow  *node
+}
+
+func (b *board) nextLocked(now time.Time) (*run, shunned) {
 	if len(b.todo) > 0 {
 		s := b.todo[0]
 		b.todo = b.todo[1:]
-		return b.beginLocked(s, now), b.wrong[s.from]
+		return b.beginLocked(s, now), shunned{wrong: b.wrong[s.from]}
 	}
 	var most, oldest *run
 	for r := range b.running {
@@ -120,21 +126,14 @@ func (b *board) nextLocked(now time.Time) (*run, []*node) {
 	case most != nil:
 		end := most.to
 		most.to -= (most.to - most.at) / 2
-		return b.beginLocked(span{most.to, end}, now), nodes(most.node)
+		return b.beginLocked(span{most.to, end}, now), shunned{slow: most.node}
 	case oldest != nil:
 		oldest.double = true
 		r := b.beginLocked(span{oldest.at, oldest.to}, now)
 		r.double = true
-		return r, append(nodes(oldest.node), b.wrong[r.from]...)
+		return r, shunned{b.wrong[r.from], oldest.node}
 	}
-	return nil, nil
-}
-
-func nodes(n *node) []*node {
-	if n == nil {
-		return nil
-	}
-	return []*node{n}
+	return nil, shunned{}
 }
 
 func (b *board) beginLocked(s span, now time.Time) *run {

@@ -81,7 +81,7 @@ func (k *chunkwise) work(ctx context.Context) error {
 }
 
 // one fetches a run from some node. An error ends the pull: other nodes can't help.
-func (k *chunkwise) one(ctx context.Context, r *run, avoid []*node) error {
+func (k *chunkwise) one(ctx context.Context, r *run, avoid shunned) error {
 	within, cancel := context.WithTimeoutCause(ctx, max(100*time.Millisecond, k.GiveUp-k.board.idle()), errIdle)
 	n, err := k.pool.pick(within, avoid)
 	cancel()

@@ -121,7 +121,7 @@ func (p *piped) try(ctx context.Context, i int, b []byte, avoid []*node) error {
 // open begins a stream of the chunks from i to the next one of zeros.
 func (p *piped) open(ctx context.Context, i int, avoid []*node) error {
 	within, cancel := context.WithTimeoutCause(ctx, max(100*time.Millisecond, p.GiveUp-time.Since(p.moved)), errIdle)
-	n, err := p.pool.pick(within, avoid)
+	n, err := p.pool.pick(within, shunned{wrong: avoid})
 	cancel()
 	if err != nil {
 		if errors.Is(err, errIdle) {

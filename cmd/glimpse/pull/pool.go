@@ -42,10 +42,10 @@ func newPool(list []imageapi.Node, use int) *pool {
 	return p
 }
 
-// pick returns the least busy of the nodes in use, but none of avoid if there is
-// another, however far. It waits while none may be asked; an error says that none
+// pick returns the least busy of the nodes in use: none that gave wrong bytes if
+// there is another, however far, and not the slow one if another is in use. It waits while none may be asked; an error says that none
 // ever will. The caller gives the node back by failed or fine.
-func (p *pool) pick(ctx context.Context, avoid []*node) (*node, error) {
+func (p *pool) pick(ctx context.Context, avoid shunned) (*node, error) {
 	for {
 		n, wait, err := p.next(avoid, time.Now())
 		if n != nil || err != nil {
@@ -61,7 +61,7 @@ func (p *pool) pick(ctx context.Context, avoid []*node) (*node, error) {
 	}
 }
 
-func (p *pool) next(avoid []*node, now time.Time) (_ *node, wait time.Duration, err error) {
+func (p *pool) next(avoid shunned, now time.Time) (_ *node, wait time.Duration, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var up, good []*node
@@ -75,7 +75,7 @@ func (p *pool) next(avoid []*node, now time.Time) (_ *node, wait time.Duration, 
 			wait = min(wait, n.until.Sub(now))
 		default:
 			up = append(up, n)
-			if !slices.Contains(avoid, n) {
+			if !slices.Contains(avoid.wrong, n) {
 				good = append(good, n)
 			}
 		}
@@ -88,9 +88,9 @@ func (p *pool) next(avoid []*node, now time.Time) (_ *node, wait time.Duration, 
 	case len(good) == 0:
 		good = up
 	}
-	best := good[0]
+	var best *node
 	for _, n := range p.inUse(good) {
-		if n.streams < best.streams {
+		if best == nil || best == avoid.slow || n != avoid.slow && n.streams < best.streams {
 			best = n
 		}
 	}

@@ -106,7 +106,7 @@ func (s *serial) run(ctx context.Context) error {
 	moved, mark := time.Now(), s.at
 	for s.at < s.size() {
 		within, cancel := context.WithTimeoutCause(ctx, max(100*time.Millisecond, s.GiveUp-time.Since(moved)), errIdle)
-		n, err := s.pool.pick(within, nil)
+		n, err := s.pool.pick(within, shunned{})
 		cancel()
 		if err != nil {
 			if errors.Is(err, errIdle) {

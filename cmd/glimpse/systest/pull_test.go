@@ -121,7 +121,7 @@ func TestPullFromOneNode(t *testing.T) {
 	if !strings.Contains(said, "sha512 is right") {
 		t.Error(said)
 	}
-	if sent := metric(t, n, `glimpse_sent_bytes_total{tier="memory"}`) + metric(t, n, `glimpse_sent_bytes_total{tier="origin"}`) + metric(t, n, `glimpse_sent_bytes_total{tier="disk"}`); sent > float64(data)*1.7 {
+	if sent := metric(t, n, `glimpse_sent_bytes_total{tier="memory"}`) + metric(t, n, `glimpse_sent_bytes_total{tier="origin"}`) + metric(t, n, `glimpse_sent_bytes_total{tier="disk"}`); sent > float64(data)*2 {
 		t.Errorf("%.0f bytes were sent for %d of data", sent, data) // whole chunks around the data
 	}
 	piped, _ := p.ok("pull", "-q", id, "-")
@@ -294,8 +294,12 @@ func TestPullStaysInItsZone(t *testing.T) {
 	if got := taps[1].sent.Load(); got != 40<<20 {
 		t.Errorf("the node of the zone gave %d bytes", got)
 	}
-	_, text := on(t, nodes[0].API).text("GET", "/glimpse/v1/nodes", "")
-	if !strings.Contains(text, `"rtt_ms"`) || !strings.Contains(text, `"zone":"b"`) || !strings.Contains(text, taps[1].Addr) {
+	text := ""
+	until(t, "the gossip has measured", func() bool {
+		_, text = on(t, nodes[0].API).text("GET", "/glimpse/v1/nodes", "")
+		return strings.Contains(text, `"rtt_ms"`)
+	})
+	if !strings.Contains(text, `"zone":"b"`) || !strings.Contains(text, taps[1].Addr) {
 		t.Errorf("nodes: %s", text)
 	}
 	nodes[1].Kill()

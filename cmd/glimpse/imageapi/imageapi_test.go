@@ -1,0 +1,190 @@
+package imageapi
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// nosy is a server that notes whether it was shown a token.
+func nosy(t *testing.T, h http.HandlerFunc) (*httptest.Server, *atomic.Int64) {
+	t.Helper()
+	var shown atomic.Int64
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Auth-Token") != "" {
+			shown.Add(1)
+		}
+		h(w, r)
+	}))
+	t.Cleanup(s.Close)
+	return s, &shown
+}
+
+func open(t *testing.T, endpoint string) *Session {
+	t.Helper()
+	s, err := Open(t.Context(), Login{Endpoint: endpoint, Token: "secret"})
+	must(t, err)
+	t.Cleanup(s.Close)
+	return s
+}
+
+func TestATokenDoesNotFollowARedirect(t *testing.T) {
+	other, shown := nosy(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"images": []}`) })
+	front, own := nosy(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, other.URL+r.URL.Path, http.StatusTemporaryRedirect)
+	})
+	_, err := open(t, front.URL).Find(t.Context(), "x")
+	if err == nil || shown.Load() > 0 || own.Load() == 0 {
+		t.Errorf("%v; the other server saw %d tokens", err, shown.Load())
+	}
+}
+
+// Nodes are measured without a token, and one that is not who it should be is no
+// node.
+func TestNodesAreWhoTheyShouldBe(t *testing.T) {
+	health := func(id string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Glimpse-Node", id) }
+	}
+	good, a := nosy(t, health("good"))
+	stranger, b := nosy(t, health("else"))
+	slow, c := nosy(t, func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(20 * time.Millisecond)
+		health("slow")(w, r)
+	})
+	addr := func(s *httptest.Server) string { return strings.TrimPrefix(s.URL, "http://") }
+	front, _ := nosy(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/healthcheck" {
+			time.Sleep(5 * time.Millisecond)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json; charset=UTF-8")
+		fmt.Fprintf(w, `{"self": {"id": "front", "zone": "z"}, "nodes": [
+			{"id": "slow", "zone": "z", "api": %q}, {"id": "good", "zone": "z", "api": %q}, {"id": "stranger", "zone": "z", "api": %q},
+			{"id": "dead", "zone": "z", "api": "127.0.0.1:1"}, {"id": "front", "zone": "z", "api": "127.0.0.1:2"}, {"id": "none", "zone": "z", "api": ""}]}`,
+			addr(slow), addr(good), addr(stranger))
+	})
+	s := open(t, front.URL)
+	nodes, err := s.Nodes(t.Context(), "")
+	must(t, err)
+	var bases []string
+	for _, n := range nodes {
+		bases = append(bases, n.Base)
+		if !n.Near || n.RTT <= 0 {
+			t.Errorf("%+v", n)
+		}
+	}
+	if want := []string{good.URL, front.URL, slow.URL}; strings.Join(bases, " ") != strings.Join(want, " ") {
+		t.Errorf("%v, want %v", bases, want)
+	}
+	if a.Load()+b.Load()+c.Load() > 0 {
+		t.Error("a token was shown by a measurement")
+	}
+}
+
+func TestWhereANodeIs(t *testing.T) {
+	for _, c := range [][3]string{
+		{"http://10.0.0.1:9292", "10.0.0.2:9292", "http://10.0.0.2:9292"},
+		{"https://images.example.org/image", "10.0.0.2:9393", "https://10.0.0.2:9393"},
+		{"http://10.0.0.1:9292", "127.0.0.1:9292", ""},
+		{"http://10.0.0.1:9292", "0.0.0.0:9292", ""},
+		{"http://127.0.0.1:9292", "127.0.0.1:9393", "http://127.0.0.1:9393"},
+		{"http://10.0.0.1:9292", "[2001:db8::7]:9292", "http://[2001:db8::7]:9292"},
+		{"http://10.0.0.1:9292", ":9292", ""},
+		{"http://10.0.0.1:9292", "nonsense", ""},
+	} {
+		s := &Session{Endpoint: c[0]}
+		if got := s.baseOf(c[1]); got != c[2] {
+			t.Errorf("%s of %s: %q, want %q", c[1], c[0], got, c[2])
+		}
+	}
+}
+
+func TestEndpoints(t *testing.T) {
+	for text, want := range map[string]string{
+		"http://a:9292": "http://a:9292", "http://a:9292/": "http://a:9292", "https://a/image/v2/": "https://a/image", "http://a/v2": "http://a",
+		"a:9292": "", "ftp://a": "", "http://u:p@a": "", "http://a?x": "", "": "",
+	} {
+		if got, err := cleanEndpoint(text); got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %q, %v", text, got, err)
+		}
+	}
+}
+
+// written is a manifest in its form.
+func written(size int64, chunk uint32, digests ...Digest) []byte {
+	b := append([]byte("GLIMPSE\x01"), binary.BigEndian.AppendUint64(nil, uint64(size))...)
+	b = binary.BigEndian.AppendUint32(b, chunk)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(digests)))
+	for _, d := range digests {
+		b = append(b, d[:]...)
+	}
+	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)))
+}
+
+func TestManifests(t *testing.T) {
+	good := written(10_000, 8192, Digest{1}, Digest{})
+	m, err := readManifest(bytes.NewReader(good), 10_000)
+	must(t, err)
+	if off, n := m.Span(1); m.Zero(0) || !m.Zero(1) || off != 8192 || n != 10_000-8192 {
+		t.Errorf("%+v", m)
+	}
+	for cut := range good {
+		if _, err := readManifest(bytes.NewReader(good[:cut]), 10_000); err == nil {
+			t.Errorf("%d bytes are enough", cut)
+		}
+		bad := bytes.Clone(good)
+		bad[cut] ^= 4
+		if _, err := readManifest(bytes.NewReader(bad), 10_000); err == nil {
+			t.Errorf("a flip at %d is not found", cut)
+		}
+	}
+	for name, b := range map[string][]byte{
+		"another size":   written(10_001, 8192, Digest{1}, Digest{}),
+		"too few chunks": written(10_000, 8192, Digest{1}),
+		"no power of 2":  written(10_000, 8193, Digest{1}, Digest{}),
+		"tiny chunks":    written(10_000, 1, make([]Digest, 10_000)...),
+		"no chunk size":  written(10_000, 0),
+	} {
+		if _, err := readManifest(bytes.NewReader(b), 10_000); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func FuzzManifest(f *testing.F) {
+	f.Add(written(10_000, 8192, Digest{1}, Digest{}), int64(10_000))
+	f.Fuzz(func(t *testing.T, b []byte, size int64) {
+		m, err := readManifest(bytes.NewReader(b), size)
+		if err == nil && (m.Size != size || int64(len(m.Digests))*m.Chunk < size || len(b) < 28+32*len(m.Digests)) {
+			t.Errorf("%+v", m)
+		}
+	})
+}
+
+func TestWhatAnAnswerSays(t *testing.T) {
+	html := "<html>\n <head>\n  <title>404 Not Found</title>\n </head>\n <body>\n  <h1>404 Not Found</h1>\n  No image found with ID x\x1b[31m<br /><br />\n\n\n\n </body>\n</html>"
+	if got := plainText([]byte(html)); got != "No image found with ID x [31m" {
+		t.Errorf("%q", got)
+	}
+	if got := plainText(bytes.Repeat([]byte("ä"), 1000)); len(got) > 310 {
+		t.Errorf("%d bytes", len(got))
+	}
+}
