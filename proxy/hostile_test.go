@@ -74,6 +74,34 @@ func TestAnUploadCutAtEveryStage(t *testing.T) {
 	}
 }
 
+// A body without a length ends with its last chunk, and with nothing else.
+func TestAChunkedUploadCutAtEveryStage(t *testing.T) {
+	n := newNode(t, nil)
+	const size = 300_000
+	data := backendtest.Bytes(size)
+	whole := append(fmt.Appendf(nil, "%x\r\n", 100_000), data[:100_000]...)
+	whole = append(append(fmt.Appendf(whole, "\r\n%x\r\n", 200_000), data[100_000:]...), "\r\n0\r\n\r\n"...)
+	first := len("186a0\r\n") + 100_000 // the end of the first chunk
+	for _, sent := range []int{3, 7, 8, 65_536 + 7, first, first + 1, first + 2, first + 5, first + 9, first + 10, 200_000, len(whole) - 7, len(whole) - 5, len(whole) - 4, len(whole) - 2, len(whole) - 1, len(whole)} {
+		id := n.created(member, "")
+		c, r := n.raw(head("PUT", "/v2/images/"+id+"/file", member, "Content-Type: application/octet-stream", "Transfer-Encoding: chunked"))
+		_, err := c.Write(whole[:sent])
+		must(t, err)
+		c.(*net.TCPConn).CloseWrite()
+		got := answer(t, r)
+		if sent == len(whole) {
+			if got.code != 204 || n.status(id) != "active" {
+				t.Errorf("whole: %d %s", got.code, got.body)
+			}
+			break
+		}
+		if got.code != 400 {
+			t.Errorf("%d of %d bytes: %d %s", sent, len(whole), got.code, got.body)
+		}
+		n.nothing(id)
+	}
+}
+
 // locator finds where an image's bytes are.
 func (n *node) locator(id string) backends.Locator {
 	n.t.Helper()

@@ -422,4 +422,9 @@ var defences = []defence{
 		old: "m, err := r.downloadable()", off: "m, err := r.image()",
 		pkg: "proxy", test: "TestManifest",
 	},
+	{
+		name: "cut bodies", file: "proxy/ops/receive.go",
+		old: "	end = bare(err)\n", off: "	end = bare(err) || errors.Is(err, io.ErrUnexpectedEOF)\n",
+		pkg: "proxy", test: "TestAChunkedUploadCutAtEveryStage",
+	},
 }

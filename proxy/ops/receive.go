@@ -129,15 +129,29 @@ func (p *pipeline) readPrivately(ctx context.Context, a *attempt, index int) (en
 	return end, nil
 }
 
-// fill reads as much as fits. end: the body is over.
+// fill reads as much as fits. end: the body is over. Nothing but a bare io.EOF says
+// so: a body that was cut ends with an error that holds io.ErrUnexpectedEOF, and
+// io.ReadFull has the same for a short one.
 func (p *pipeline) fill(ctx context.Context, a *attempt, to []byte) (n int, end bool, err error) {
-	n, err = io.ReadFull(a.u.Body, to)
-	end = errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+	for n < len(to) && err == nil {
+		var k int
+		k, err = a.u.Body.Read(to[n:])
+		n += k
+	}
+	if n == len(to) && !bare(err) {
+		err = nil // the next read will say it
+	}
+	end = bare(err)
 	if err != nil && !end {
 		return n, end, bodyError(ctx, err)
 	}
 	p.size += int64(n)
 	return n, end, a.fits(p.size)
+}
+
+// bare says whether err is io.EOF itself.
+func bare(err error) bool {
+	return err == io.EOF //nolint:errorlint // an error that wraps it is no end
 }
 
 // fits refuses a body that is larger than allowed, or than announced.

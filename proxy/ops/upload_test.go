@@ -103,6 +103,23 @@ func TestABrokenBodyLeavesNothing(t *testing.T) {
 	}
 }
 
+// A body that was cut is no end, by whatever error the reader tells it.
+func TestABodyThatWasCutIsNotWhole(t *testing.T) {
+	for name, cut := range map[string]error{
+		"bare": io.ErrUnexpectedEOF, "wrapped": image.Wrap(image.Invalid, io.ErrUnexpectedEOF, "The body could not be read to its end."), "an end within": fmt.Errorf("no chunk: %w", io.EOF),
+	} {
+		for _, at := range []int{0, 1, 63, 64, 65, 128, 500} {
+			b := newBench(t, nil)
+			m := b.queued(nil)
+			_, err := b.upload(m, io.MultiReader(bytes.NewReader(backendtest.Bytes(at)), iotest.ErrReader(cut)), -1)
+			if image.KindOf(err) != image.Invalid || err == nil {
+				t.Errorf("%s, after %d bytes: %v", name, at, err)
+			}
+			b.clean(m.ID)
+		}
+	}
+}
+
 func TestWhatAnUploadIsRefusedFor(t *testing.T) {
 	for name, c := range map[string]struct {
 		change    func(*Config)
