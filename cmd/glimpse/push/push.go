@@ -71,9 +71,11 @@ func (c Config) remove(ctx context.Context, id string) error {
 func (c Config) once(ctx context.Context, m *imageapi.Image, n imageapi.Node) (string, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	b := &body{c: c, r: c.Stream, left: -1, sum: sha512.New()}
+	b := &body{c: c, left: -1, sum: sha512.New()}
 	if c.File != nil {
 		b.r, b.left = io.NewSectionReader(c.File, 0, c.Size), c.Size
+	} else {
+		b.r = abandonable(ctx, c.Stream)
 	}
 	b.timer = time.AfterFunc(c.Stall, func() { cancel(errStalled) })
 	defer b.timer.Stop()
@@ -86,6 +88,18 @@ func (c Config) once(ctx context.Context, m *imageapi.Image, n imageapi.Node) (s
 		return "", err
 	}
 	return c.compare(*m, b)
+}
+
+// abandonable is a stream whose reads end with ctx, though a read of a terminal or a
+// pipe can't be: who reads it is left behind, and ends with the process.
+func abandonable(ctx context.Context, stream io.Reader) io.Reader {
+	r, w := io.Pipe()
+	context.AfterFunc(ctx, func() { r.CloseWithError(context.Cause(ctx)) })
+	go func() {
+		_, err := io.Copy(w, stream)
+		w.CloseWithError(err)
+	}()
+	return r
 }
 
 var errStalled = imageapi.Errorf(imageapi.Unreachable, "nothing moved in time")
