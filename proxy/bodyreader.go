@@ -53,7 +53,7 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 	b.moved += int64(n)
 	b.spent += time.Since(start)
 	switch {
-	case err == io.EOF: //nolint:errorlint // an error that wraps it is no end
+	case err == io.EOF: // an error that wraps it is no end
 		return n, b.end()
 	case err != nil:
 		return n, b.failed(err)

@@ -11,7 +11,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -187,8 +186,7 @@ func stuck(_ *server, w http.ResponseWriter, r *http.Request, data []byte) bool 
 
 type sleeper struct {
 	http.ResponseWriter
-	ctx  context.Context
-	once sync.Once
+	ctx context.Context
 }
 
 func (s *sleeper) Write(b []byte) (int, error) {

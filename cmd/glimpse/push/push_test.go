@@ -3,6 +3,7 @@ package push
 import (
 	"bytes"
 	"crypto/sha512"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -135,7 +136,15 @@ func TestFormats(t *testing.T) {
 		t.Errorf("nothing is taken for %s, %v", got, err)
 	}
 	// The footer of a fixed VHD, far behind what is read of the head.
-	vhd := append(make([]byte, 8<<20), image(0, "conectix\x00\x00\x00\x02\x00\x01\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff", 512)...)
-	got, err := Format(bytes.NewReader(vhd), int64(len(vhd)))
-	t.Log(got, err)
+	footer := image(0, "conectix\x00\x00\x00\x02\x00\x01\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff", 512)
+	footer[63] = 2 // fixed
+	sum := uint32(0)
+	for _, b := range footer {
+		sum += uint32(b)
+	}
+	binary.BigEndian.PutUint32(footer[64:], ^sum)
+	vhd := append(make([]byte, 8<<20), footer...)
+	if got, err := Format(bytes.NewReader(vhd), int64(len(vhd))); err != nil || got != "vhd" {
+		t.Errorf("a fixed VHD is taken for %s, %v", got, err)
+	}
 }
