@@ -50,6 +50,8 @@ log_dir = %[1]s/logs
 connection = sqlite:///%[1]s/keystone.db
 [fernet_tokens]
 key_repository = %[1]s/fernet-keys
+[fernet_receipts]
+key_repository = %[1]s/fernet-keys
 [credential]
 key_repository = %[1]s/credential-keys
 [identity]
