@@ -1,24 +1,14 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"os"
 
 	"glimpse/cmd/glimpse/imageapi"
 )
 
-// interrupted is what shells say of a program that was ended by SIGINT.
-const interrupted = 130
-
 // exitCode is what the process ends with. The README tells of the codes.
 func exitCode(err error) int {
-	switch code := imageapi.CodeOf(err); {
-	case err == nil:
-		return 0
-	case errors.Is(err, context.Canceled):
-		return interrupted
-	case code != 0:
+	if code := imageapi.CodeOf(err); code != 0 {
 		return int(code)
 	}
 	return int(imageapi.Failed)

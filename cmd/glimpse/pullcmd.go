@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -33,10 +34,13 @@ func (f apiFlags) withAPI(parent context.Context, fn func(context.Context, *imag
 		defer s.Close()
 		err = fn(ctx, s)
 	}
-	if ctx.Err() != nil {
-		return ctx.Err()
+	if ctx.Err() == nil {
+		return err
 	}
-	return err
+	if imageapi.CodeOf(err) == 0 && errors.Is(err, context.Canceled) {
+		err = nil // which says no more
+	}
+	return &imageapi.Error{Code: imageapi.Interrupted, Msg: "interrupted", Err: err}
 }
 
 func (f apiFlags) say(format string, args ...any) {

@@ -20,6 +20,7 @@ const (
 	NotAllowed  Code = 4 // who asks may not, or is not known
 	Wrong       Code = 5 // the bytes are not the image's
 	Unreachable Code = 6 // nobody answers, or not in time
+	Interrupted Code = 130
 )
 
 // Error is a failure with its code.

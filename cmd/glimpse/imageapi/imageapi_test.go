@@ -3,10 +3,13 @@ package imageapi
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/pem"
 	"fmt"
 	"hash/crc32"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -96,6 +99,29 @@ func TestNodesAreWhoTheyShouldBe(t *testing.T) {
 	}
 	if a.Load()+b.Load()+c.Load() > 0 {
 		t.Error("a token was shown by a measurement")
+	}
+}
+
+func TestTLS(t *testing.T) {
+	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"id": "x", "size": 7}`) }))
+	t.Cleanup(srv.Close)
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	must(t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}), 0o600))
+	for _, c := range []struct {
+		name, value string
+		code        Code
+	}{{"OS_CACERT", file, 0}, {"OS_INSECURE", "true", 0}, {"OS_INSECURE", "", Unreachable}, {"OS_CACERT", "/none", Usage}} {
+		t.Run(c.name+c.value, func(t *testing.T) {
+			t.Setenv(c.name, c.value)
+			s, err := Open(t.Context(), Login{Endpoint: srv.URL})
+			if err == nil {
+				defer s.Close()
+				_, err = s.Show(t.Context(), "x")
+			}
+			if CodeOf(err) != c.code {
+				t.Errorf("%v", err)
+			}
+		})
 	}
 }
 

@@ -19,9 +19,8 @@ import (
 
 // part is the file under way, FILE.part.
 type part struct {
-	f       *os.File
-	name    string // it gets in the end
-	resumed bool   // something of the same image was there
+	f    *os.File
+	name string // it gets in the end
 }
 
 // journal says what a part file is of. Of its bytes it says nothing: they are
@@ -71,21 +70,30 @@ func openPart(name string, c Config) (_ *part, err error) {
 	if err := unix.Flock(int(p.f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return nil, fmt.Errorf("%s.part is being written by another process", name)
 	}
-	want := c.journal()
+	return p, p.begin(c.journal())
+}
+
+// begin keeps what is there of the same image. Chunks are looked at, whatever they
+// were fetched by; a stream goes on where one has ended.
+func (p *part) begin(want journal) error {
 	var have journal
-	if b, err := os.ReadFile(p.journal()); err == nil && json.Unmarshal(b, &have) == nil && have == want {
-		p.resumed = true
-		return p, nil
+	if b, err := os.ReadFile(p.journal()); err == nil && json.Unmarshal(b, &have) == nil {
+		if have == want {
+			return nil
+		}
+		have.Manifest = want.Manifest
 	}
-	// First the bytes go, then the journal tells of others.
-	if err := p.f.Truncate(0); err != nil {
-		return nil, err
+	if have != want || want.Manifest == "" {
+		// First the bytes go, then the journal tells of others.
+		if err := p.f.Truncate(0); err != nil {
+			return err
+		}
 	}
 	b, err := json.Marshal(want)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return p, renameio.WriteFile(p.journal(), append(b, '\n'), 0o644)
+	return renameio.WriteFile(p.journal(), append(b, '\n'), 0o644)
 }
 
 func (p *part) journal() string { return p.name + ".part.json" }

@@ -197,6 +197,29 @@ func TestAnotherImagesPartIsNotUsed(t *testing.T) {
 	}
 }
 
+// What one stream has left is kept where the chunks have become known.
+func TestChunksAreKeptOfAStream(t *testing.T) {
+	o := newOrigin(t, imageSize, 1)
+	c, _ := o.config(o.serve(slowly))
+	out := filepath.Join(t.TempDir(), "out")
+	stream := c
+	stream.Manifest = nil
+	half(t, stream, out)
+	r, err := c.ToFile(t.Context(), out)
+	must(t, err)
+	o.check(out)
+	if r.Kept < imageSize/4 {
+		t.Errorf("%d bytes were kept", r.Kept)
+	}
+	half(t, c, out)
+	r, err = stream.ToFile(t.Context(), out)
+	must(t, err)
+	o.check(out)
+	if r.Kept != 0 {
+		t.Errorf("%d bytes of chunks in no order were taken for the beginning", r.Kept)
+	}
+}
+
 func TestOnePullAtATime(t *testing.T) {
 	o := newOrigin(t, imageSize, 1)
 	c, _ := o.config(o.serve(nil))

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -129,6 +130,15 @@ func TestPullFromOneNode(t *testing.T) {
 	must(t, err)
 	if piped != string(want) {
 		t.Errorf("%d other bytes on the standard output", len(piped))
+	}
+	// On a terminal there is a bar, with the rate and the time left.
+	testenv.Need(t, "script")
+	via := newTap(t)
+	via.to.Store(&n.API)
+	via.rate.Store(16 << 20)
+	shown := testenv.Run(t, []string{"OS_IMAGE_ENDPOINT=http://" + via.Addr}, "script", "-qec", testenv.Binary(t)+" pull --streams 1 "+id+" "+out, "/dev/null")
+	if !regexp.MustCompile(`pulling +\d+% .*\d [MG]i?B/s\).*\[\d+s:\d+s\]`).MatchString(shown) {
+		t.Errorf("on a terminal: %q", shown)
 	}
 	// A file that is there is replaced.
 	must(t, os.WriteFile(out, []byte("before"), 0o600))
