@@ -107,7 +107,7 @@ func (o *origin) config(servers ...*server) (c Config, done *atomic.Int64) {
 	must(o.t, err)
 	o.t.Cleanup(s.Close)
 	done = &atomic.Int64{}
-	c = Config{Session: s, Image: o.m, Manifest: o.man, Streams: 4, Use: 3, Stall: 300 * time.Millisecond, GiveUp: 2 * time.Second, Progress: func(n int64) { done.Add(n) }}
+	c = Config{Session: s, Image: o.m, Manifest: o.man, Streams: 4, Use: 3, Stall: 500 * time.Millisecond, GiveUp: 30 * time.Second, Progress: func(n int64) { done.Add(n) }}
 	for i, s := range servers {
 		c.Nodes = append(c.Nodes, imageapi.Node{Base: s.URL, Near: true, RTT: time.Duration(i) * time.Millisecond})
 	}

@@ -258,7 +258,10 @@ func TestWhatCannotBeHad(t *testing.T) {
 				t.Parallel()
 				o := newOrigin(t, imageSize, 1)
 				cfg, _ := o.config(o.serve(c.f))
-				cfg.Stall, cfg.GiveUp = 100*time.Millisecond, 300*time.Millisecond
+				cfg.Stall = 30 * time.Second
+				if c.want == imageapi.Unreachable {
+					cfg.Stall, cfg.GiveUp = 100*time.Millisecond, 300*time.Millisecond
+				}
 				if streamed {
 					cfg.Manifest = nil
 				}
