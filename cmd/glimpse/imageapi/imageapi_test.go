@@ -97,6 +97,9 @@ func TestNodesAreWhoTheyShouldBe(t *testing.T) {
 	if want := []string{good.URL, front.URL, slow.URL}; strings.Join(bases, " ") != strings.Join(want, " ") {
 		t.Errorf("%v, want %v", bases, want)
 	}
+	if nodes, err = s.Nodes(t.Context(), "elsewhere"); err != nil || nodes[0].Near {
+		t.Errorf("from another zone %+v, %v", nodes, err)
+	}
 	if a.Load()+b.Load()+c.Load() > 0 {
 		t.Error("a token was shown by a measurement")
 	}

@@ -15,9 +15,18 @@ import (
 	"lukechampine.com/blake3"
 )
 
-// extentBytes is what one request asks for at most, on borders that are those of
-// ownership in a cluster of the usual geometry.
-const extentBytes = 64 << 20
+// mostChunks is what one request asks for at most, on borders that are those of
+// ownership in a cluster of the usual geometry. Where less is wanted it is a part of
+// that, so that every connection has something to do from the beginning.
+const mostChunks = 16
+
+func perRequest(wanted, streams int) int {
+	n := mostChunks
+	for n > 1 && n*2*streams > wanted {
+		n /= 2
+	}
+	return n
+}
 
 // chunkwise is a pull by chunks into a part file.
 type chunkwise struct {
@@ -38,13 +47,17 @@ func (c Config) chunksToFile(ctx context.Context, p *part) (r Report, err error)
 	if err != nil {
 		return r, err
 	}
-	k := &chunkwise{
-		Config: c, part: p, pool: newPool(c.Nodes, c.Use),
-		board: newBoard(want, max(1, int(extentBytes/c.Manifest.Chunk))),
+	wanted := 0
+	for _, w := range want {
+		if w {
+			wanted++
+		}
 	}
+	streams := max(c.Streams, 1)
+	k := &chunkwise{Config: c, part: p, pool: newPool(c.Nodes, c.Use), board: newBoard(want, perRequest(wanted, streams))}
 	k.bufs.New = func() any { b := make([]byte, c.Manifest.Chunk); return &b }
 	g, gctx := errgroup.WithContext(ctx)
-	for range min(max(c.Streams, 1), max(k.board.left, 1)) {
+	for range min(streams, max(wanted, 1)) {
 		g.Go(func() error { return k.work(gctx) })
 	}
 	var proof string

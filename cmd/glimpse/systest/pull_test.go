@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -166,32 +165,66 @@ func grown(t *testing.T, file string, n int64) {
 	})
 }
 
+// clustered is a cluster and an image that it has.
+type clustered struct {
+	nodes    []*testenv.Node
+	taps     []*tap
+	size     int64
+	id, file string
+}
+
+// to is a pull from the cluster, by one of its nodes.
+func (c *clustered) to(t *testing.T, node int) (p puller, out string) {
+	return puller{t: t, endpoint: "http://" + c.taps[node].Addr}, filepath.Join(t.TempDir(), "out")
+}
+
+// rate limits each answer of each node, bytes per second.
+func (c *clustered) rate(n int64) {
+	for _, p := range c.taps {
+		p.rate.Store(n)
+		p.sent.Store(0)
+	}
+}
+
+func TestPullAndPushWithACluster(t *testing.T) {
+	c := &clustered{size: 120<<20 + 777}
+	c.nodes, c.taps = tappedCluster(t, 3)
+	c.id, c.file = pullable(t, c.nodes[0], c.size)
+	t.Run("the nodes are told", c.told)
+	t.Run("push", c.push)
+	t.Run("a killed pull goes on", c.killedPull)
+	t.Run("spoilt chunks", c.spoilt)
+	t.Run("a node dies", c.nodeDies)
+}
+
+func (c *clustered) told(t *testing.T) {
+	until(t, "the gossip has measured", func() bool {
+		_, text := on(t, c.nodes[0].API).text("GET", "/glimpse/v1/nodes", "")
+		return strings.Count(text, `"rtt_ms"`) == 2 && strings.Contains(text, c.taps[1].Addr) && strings.Contains(text, c.taps[2].Addr)
+	})
+}
+
 // One of three nodes is killed in the middle, with ranges of it under way: the pull
 // goes on from the others, and asks nobody twice for what it has.
-func TestPullWhileANodeDies(t *testing.T) {
-	const size = 200<<20 + 777
-	nodes, taps := tappedCluster(t, 3)
-	id, file := pullable(t, nodes[0], size)
-	for _, p := range taps {
-		p.rate.Store(8 << 20)
-	}
-	out := filepath.Join(t.TempDir(), "out")
-	cmd := puller{t: t, endpoint: "http://" + taps[0].Addr}.command(t.Context(), "pull", id, out)
+func (c *clustered) nodeDies(t *testing.T) {
+	c.rate(8 << 20)
+	p, out := c.to(t, 0)
+	cmd := p.command(t.Context(), "pull", c.id, out)
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	must(t, cmd.Start())
 	grown(t, out, 24<<20)
-	nodes[2].Kill()
-	for _, p := range taps {
+	c.nodes[2].Kill()
+	for _, p := range c.taps {
 		p.rate.Store(0)
 	}
 	if err := cmd.Wait(); err != nil {
 		t.Fatalf("%v: %s", err, &said)
 	}
-	testenv.Run(t, nil, "cmp", file, out)
+	testenv.Run(t, nil, "cmp", c.file, out)
 	nothingElse(t, out)
 	sum := int64(0)
-	for i, p := range taps {
+	for i, p := range c.taps {
 		t.Logf("node %d gave %d bytes", i+1, p.sent.Load())
 		if p.sent.Load() == 0 {
 			t.Errorf("node %d gave nothing: the pull is not parallel", i+1)
@@ -199,22 +232,16 @@ func TestPullWhileANodeDies(t *testing.T) {
 		sum += p.sent.Load()
 	}
 	t.Log(said.String())
-	if !strings.Contains(said.String(), "broke off") || sum > size*3/2 {
-		t.Errorf("%d bytes were given for %d", sum, size)
+	if !strings.Contains(said.String(), "broke off") || sum > c.size*3/2 {
+		t.Errorf("%d bytes were given for %d", sum, c.size)
 	}
 }
 
-// A pull that is killed goes on where it stood.
-func TestAKilledPullGoesOn(t *testing.T) {
-	const size = 120<<20 + 777
-	nodes, taps := tappedCluster(t, 2)
-	id, file := pullable(t, nodes[0], size)
-	for _, p := range taps {
-		p.rate.Store(4 << 20)
-	}
-	out := filepath.Join(t.TempDir(), "out")
-	p := puller{t: t, endpoint: "http://" + taps[0].Addr}
-	cmd := p.command(t.Context(), "pull", "-q", id, out)
+// A pull that is killed goes on where it stood, and finds what has rotted since.
+func (c *clustered) killedPull(t *testing.T) {
+	c.rate(4 << 20)
+	p, out := c.to(t, 0)
+	cmd := p.command(t.Context(), "pull", "-q", c.id, out)
 	must(t, cmd.Start())
 	grown(t, out, 40<<20)
 	must(t, cmd.Process.Kill())
@@ -222,99 +249,61 @@ func TestAKilledPullGoesOn(t *testing.T) {
 	if _, err := os.Stat(out); !os.IsNotExist(err) {
 		t.Errorf("a killed pull leaves a file: %v", err)
 	}
-	// And a bit of what is there rots meanwhile.
 	must(t, flip(out+".part", 3, 1))
-	before := int64(0)
-	for _, p := range taps {
-		p.rate.Store(0)
-		before += p.sent.Swap(0)
-	}
-	_, said := p.ok("pull", id, out)
+	before := c.sent()
+	c.rate(0)
+	_, said := p.ok("pull", c.id, out)
 	t.Log(said)
-	testenv.Run(t, nil, "cmp", file, out)
+	testenv.Run(t, nil, "cmp", c.file, out)
 	nothingElse(t, out)
-	if again := taps[0].sent.Load() + taps[1].sent.Load(); again > size-30<<20 || before < 40<<20 {
-		t.Errorf("%d bytes before, %d of %d after: nothing was kept", before, again, size)
+	if again := c.sent(); again > c.size-30<<20 || before < 40<<20 {
+		t.Errorf("%d bytes before, %d of %d after: nothing was kept", before, again, c.size)
 	}
 }
 
+// sent is what the nodes have given since the rate was set.
+func (c *clustered) sent() (sum int64) {
+	for _, p := range c.taps {
+		sum += p.sent.Load()
+	}
+	return sum
+}
+
 // What a wire spoils is found by its digest and had from another node.
-func TestSpoiltChunksArePulledFromAnotherNode(t *testing.T) {
-	const size = 100 << 20
-	nodes, taps := tappedCluster(t, 2)
-	id, file := pullable(t, nodes[0], size)
-	taps[1].flip.Store(10 << 20)
+func (c *clustered) spoilt(t *testing.T) {
+	c.taps[1].flip.Store(3 << 20)
 	for _, dest := range []string{"file", "pipe"} {
-		out := filepath.Join(t.TempDir(), "out")
-		p := puller{t: t, endpoint: "http://" + taps[1].Addr} // the nearest as far as it is told
+		p, out := c.to(t, 1)
 		if dest == "file" {
-			_, said := p.ok("pull", id, out)
+			_, said := p.ok("pull", c.id, out)
 			t.Log(said)
 			if !strings.Contains(said, "fetched again because wrong") {
 				t.Error("nothing was found wrong")
 			}
 		} else {
-			text, said := p.ok("pull", id, "-")
+			text, said := p.ok("pull", c.id, "-")
 			t.Log(said)
 			must(t, os.WriteFile(out, []byte(text), 0o600))
 		}
-		testenv.Run(t, nil, "cmp", file, out)
+		testenv.Run(t, nil, "cmp", c.file, out)
 	}
-	t.Logf("%d bits were flipped", taps[1].flips.Load())
-	if taps[1].flips.Load() == 0 {
+	t.Logf("%d bits were flipped", c.taps[1].flips.Load())
+	if c.taps[1].flips.Load() == 0 {
 		t.Error("no bit was flipped")
 	}
 	// When all are spoilt there is no file.
-	taps[0].flip.Store(1 << 20)
-	taps[1].flip.Store(1 << 20)
-	out := filepath.Join(t.TempDir(), "out")
-	code, _, said := puller{t: t, endpoint: "http://" + taps[0].Addr}.run("pull", "-q", id, out)
+	for _, p := range c.taps {
+		p.flip.Store(1 << 20)
+		defer p.flip.Store(0)
+	}
+	p, out := c.to(t, 0)
+	code, _, said := p.run("pull", "-q", c.id, out)
 	if code != 5 {
 		t.Errorf("spoilt everywhere: %d %s", code, said)
 	}
 	if _, err := os.Stat(out); !os.IsNotExist(err) {
 		t.Errorf("there is a file: %v", err)
 	}
-}
-
-// The nodes of one's own zone are asked, and those of others only when there is no
-// other.
-func TestPullStaysInItsZone(t *testing.T) {
-	dsn, images := testenv.MariaDB(t), t.TempDir()
-	var nodes []*testenv.Node
-	var taps []*tap
-	join := ""
-	for i, zone := range []string{"a", "b"} {
-		p := newTap(t)
-		sets := append(testenv.Member(t, fmt.Sprint("n", i), dsn, join, images), "cluster.advertise.api="+p.Addr, "node.zone="+zone)
-		if join == "" {
-			join = strings.TrimPrefix(sets[1], "listen.gossip=")
-		}
-		n := testenv.Prepared(t, sets...)
-		p.to.Store(&n.API)
-		n.Start()
-		nodes, taps = append(nodes, n), append(taps, p)
-	}
-	together(t, nodes...)
-	id, file := pullable(t, nodes[0], 40<<20)
-	out := filepath.Join(t.TempDir(), "out")
-	p := puller{t: t, endpoint: nodes[0].URL("")}
-	p.ok("pull", "--zone", "b", id, out)
-	testenv.Run(t, nil, "cmp", file, out)
-	if got := taps[1].sent.Load(); got != 40<<20 {
-		t.Errorf("the node of the zone gave %d bytes", got)
-	}
-	text := ""
-	until(t, "the gossip has measured", func() bool {
-		_, text = on(t, nodes[0].API).text("GET", "/glimpse/v1/nodes", "")
-		return strings.Contains(text, `"rtt_ms"`)
-	})
-	if !strings.Contains(text, `"zone":"b"`) || !strings.Contains(text, taps[1].Addr) {
-		t.Errorf("nodes: %s", text)
-	}
-	nodes[1].Kill()
-	p.ok("pull", "--zone", "b", id, out)
-	testenv.Run(t, nil, "cmp", file, out)
 }
 
 // A stock Glance has no manifest and no nodes: one stream, with the hash of its
