@@ -427,4 +427,14 @@ var defences = []defence{
 		old: "	end = bare(err)\n", off: "	end = bare(err) || errors.Is(err, io.ErrUnexpectedEOF)\n",
 		pkg: "proxy", test: "TestAChunkedUploadCutAtEveryStage",
 	},
+	{
+		name: "push leaves nothing", file: "cmd/glimpse/push/push.go",
+		old: "if rerr := c.remove(ctx, m.ID); rerr != nil {", off: "if rerr := ctx.Err(); rerr != nil {",
+		pkg: "cmd/glimpse/push", test: "TestWhatAPushLeaves",
+	},
+	{
+		name: "places of nodes", file: "cluster/member/distance.go",
+		old: "if !(math.Abs(v[i]) <= maxPlace) {", off: "if math.Abs(v[i]) > 4*maxPlace {",
+		pkg: "cluster/member", test: "TestPlaces",
+	},
 }
