@@ -118,12 +118,12 @@ var defences = []defence{
 	},
 	{
 		name: "policy on hits", file: "proxy/download.go",
-		old: "if err := r.may(\"download_image\", m); err != nil {\n\t\treturn err\n\t}", off: "",
+		old: "m, err := r.load(\"download_image\")", off: "m, err := r.image()",
 		pkg: "proxy", test: "TestWhoSeesAndMayTouchAnImage",
 	},
 	{
 		name: "deactivation on hits", file: "proxy/download.go",
-		old: "if m.Status == image.Deactivated && !r.admin {", off: "if m.Status == image.Deactivated && false {",
+		old: "if err == nil && m.Status == image.Deactivated && !r.admin {", off: "if err == nil && m.Status == image.Deactivated && false {",
 		pkg: "proxy", test: "TestDeactivation",
 	},
 	{
