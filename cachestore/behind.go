@@ -76,6 +76,11 @@ func (b *behind) used(e *entry) {
 		b.t.Touch(k.key, k.index)
 		return
 	}
+	b.offerClean(e)
+}
+
+// offerClean offers an entry that does not wait for the disk already.
+func (b *behind) offerClean(e *entry) {
 	e.mu.Lock()
 	dirty := e.dirty
 	e.mu.Unlock()
@@ -149,15 +154,19 @@ func (b *behind) write(k id, e *entry) bool {
 		return err == nil
 	}
 	b.health.note(err)
+	if err == nil {
+		b.t.Describe(e.object())
+	}
 	return err == nil
 }
 
 // markZero makes a zero mark durable.
-func (b *behind) markZero(k id) {
+func (b *behind) markZero(o chunk.Object, k id) {
 	if !b.health.mayTry() {
 		return
 	}
 	b.health.note(b.t.MarkZero(k.key, k.index))
+	b.t.Describe(named(o, k.key))
 }
 
 // close writes what is queued while ctx lasts, then closes the disk.
@@ -180,9 +189,10 @@ func (b *behind) close(ctx context.Context) error {
 }
 
 // rename moves an object's chunks on disk.
-func (b *behind) rename(from, to chunk.Key) {
-	if err := b.t.Rename(from, to); err != nil {
-		b.s.log.Warn("an object on disk could not be renamed, its chunks are dropped", "from", from, "to", to, "error", err)
+func (b *behind) rename(from chunk.Key, to chunk.Object) {
+	if err := b.t.Rename(from, to.Key); err != nil {
+		b.s.log.Warn("an object on disk could not be renamed, its chunks are dropped", "from", from, "to", to.Key, "error", err)
 		b.t.Drop(from)
 	}
+	b.t.Describe(to)
 }

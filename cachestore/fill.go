@@ -38,9 +38,11 @@ type run struct {
 	ctx    context.Context // the store's own: the client that began may leave
 	cancel context.CancelFunc
 	fills  []*fill
+	from   chunk.Source // of a pull, in place of the level's; nil: none
 
 	mu   sync.Mutex
-	dead bool // given up: nobody may join any more
+	dead bool  // given up: nobody may join any more
+	why  error // of a pull: what its source failed with
 }
 
 // part is what a response wants of a chunk, in bytes from the chunk's start.

@@ -182,6 +182,7 @@ type twin struct {
 	mu     sync.Mutex
 	m      map[id]*twinChunk
 	zeros  map[id]bool
+	about  map[chunk.Key]chunk.Object
 	fail   error
 	full   bool
 	block  chan struct{} // closed to let writes go on; nil: they don't wait
@@ -189,7 +190,9 @@ type twin struct {
 	reads  int
 }
 
-func newTwin() *twin { return &twin{m: map[id]*twinChunk{}, zeros: map[id]bool{}} }
+func newTwin() *twin {
+	return &twin{m: map[id]*twinChunk{}, zeros: map[id]bool{}, about: map[chunk.Key]chunk.Object{}}
+}
 
 type twinChunk struct {
 	b        []byte
@@ -292,6 +295,23 @@ func (t *twin) Rename(from, to chunk.Key) error {
 		}
 	}
 	return nil
+}
+
+func (t *twin) Describe(o chunk.Object) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.about[o.Key] = o
+}
+
+func (t *twin) Objects() (all []chunk.Object) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for k := range t.m {
+		if o, ok := t.about[k.key]; ok {
+			all = append(all, o)
+		}
+	}
+	return all
 }
 
 func (t *twin) Bytes() (int64, int64)       { return 0, 0 }

@@ -32,7 +32,8 @@ type entry struct {
 	n    int // bytes of the chunk
 
 	mu      sync.Mutex
-	id      id // changes when the object is renamed
+	id      id           // changes when the object is renamed
+	about   chunk.Object // as it was when the chunk came; of key and size that of id counts
 	digest  chunk.Digest
 	pins    int
 	senders int  // pins that a slow client can hold for long
@@ -222,7 +223,7 @@ func (m *memory) keys(key chunk.Key) (list []id) {
 
 // rename gives a resident chunk another name. What is there under that name
 // already stays, and the chunk goes.
-func (m *memory) rename(from, to id) {
+func (m *memory) rename(from, to id, about chunk.Object) {
 	a, b := m.shardOf(from), m.shardOf(to)
 	unlock := m.lockTwo(a, b)
 	e, taken := m.shard[a].m[from], m.shard[b].m[to] != nil
@@ -234,7 +235,7 @@ func (m *memory) rename(from, to id) {
 	delete(m.shard[a].m, from)
 	m.shard[b].m[to] = e
 	e.mu.Lock()
-	e.id = to
+	e.id, e.about = to, about
 	e.mu.Unlock()
 	unlock()
 	m.polMu.Lock()

@@ -13,12 +13,13 @@ func (s *Store) Promote(from chunk.Key, to chunk.Object) {
 	if from == to.Key {
 		return
 	}
-	s.rename(from, to.Key, true)
+	s.rename(from, to, true)
 }
 
 // rename moves what is in memory at once, under the names lock, and what is on
 // disk, file by file, behind the caller's back. alias leads readers from the old name to the new one.
-func (s *Store) rename(from, to chunk.Key, alias bool) {
+func (s *Store) rename(from chunk.Key, o chunk.Object, alias bool) {
+	to := o.Key
 	s.names.Lock()
 	if alias {
 		s.aliases.set(from, to)
@@ -27,7 +28,7 @@ func (s *Store) rename(from, to chunk.Key, alias bool) {
 	s.eachLevel(func(l *Level) { l.rename(from, to) })
 	s.ledger.rename(from, to)
 	for _, k := range s.mem.keys(from) {
-		s.mem.rename(k, id{to, k.index})
+		s.mem.rename(k, id{to, k.index}, o)
 	}
 	if s.disk != nil {
 		s.aliases.was[to] = from
@@ -37,7 +38,7 @@ func (s *Store) rename(from, to chunk.Key, alias bool) {
 		return
 	}
 	move := func(context.Context) {
-		s.disk.rename(from, to)
+		s.disk.rename(from, o)
 		s.names.Lock()
 		if s.aliases.was[to] == from {
 			delete(s.aliases.was, to)

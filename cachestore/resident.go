@@ -115,7 +115,8 @@ func (s *Store) onDisk(ctx context.Context, o chunk.Object, k id, key chunk.Key)
 		return found{}, false
 	}
 	s.disk.t.Touch(key, k.index)
-	if e := s.promote(k, d); e != nil {
+	s.disk.t.Describe(named(o, key))
+	if e := s.promote(o, k, d); e != nil {
 		_ = d.Close()
 		return found{e: e}, true
 	}
@@ -148,7 +149,7 @@ const promoteAfter = 3
 
 // promote copies a disk chunk that is read often to memory if a slab is free. A
 // chunk that is sent by sendfile gains nothing: the page cache has it.
-func (s *Store) promote(k id, d diskChunk) *entry {
+func (s *Store) promote(o chunk.Object, k id, d diskChunk) *entry {
 	if s.once || s.heat.hit(s.mem.seed, k) < promoteAfter {
 		return nil
 	}
@@ -156,7 +157,7 @@ func (s *Store) promote(k id, d diskChunk) *entry {
 	if sl == nil {
 		return nil
 	}
-	e := &entry{slab: sl, n: d.Len(), id: k, digest: d.Digest(), pins: 1}
+	e := &entry{slab: sl, n: d.Len(), id: k, about: o, digest: d.Digest(), pins: 1}
 	if readAll(d, e.bytes()) != nil || !s.mem.insert(e) {
 		s.mem.unpin(e)
 		return nil // read from the disk, which says what is wrong

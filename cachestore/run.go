@@ -34,12 +34,32 @@ func (r *run) do() {
 		}
 		var res result
 		if res, err = r.fillOne(in, f, i == len(r.fills)-1); err != nil {
-			r.fail(f, err)
+			r.fail(f, r.told(err))
 			err = errAgain // the chunks behind have had no try of their own yet
 			continue
 		}
 		r.succeed(f, res)
 	}
+}
+
+// told is what readers get to hear of an error. A pull's source is not theirs: they
+// look the chunk up anew.
+func (r *run) told(err error) error {
+	if r.from == nil || r.l.s.ctx.Err() != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.why = err
+	r.mu.Unlock()
+	return errAgain
+}
+
+// source says where the run's bytes come from, for counting.
+func (r *run) source() tierName {
+	if r.from != nil {
+		return tierPeer
+	}
+	return r.l.source()
 }
 
 func (r *run) end() int64 {
@@ -64,7 +84,7 @@ func (r *run) slab() error {
 }
 
 func newEntry(f *fill, s *slab, credit bool) *entry {
-	return &entry{slab: s, n: int(f.n), id: f.id, pins: 1, dirty: credit}
+	return &entry{slab: s, n: int(f.n), id: f.id, about: f.r.o, pins: 1, dirty: credit}
 }
 
 // result is what a good fill has found out.
@@ -108,7 +128,7 @@ func digest(b []byte) chunk.Digest {
 // with the first try, of which readers may have sent a part.
 func (r *run) refill(f *fill, sent chunk.Digest) (result, error) {
 	s := r.l.s
-	s.stats.verifyFailed(r.l.source())
+	s.stats.verifyFailed(r.source())
 	s.log.Warn("a chunk came with a wrong digest", "key", f.id.key, "index", f.id.index, "level", r.l.name)
 	fresh, _ := s.pool.try(want{class: r.l.class, n: 1})
 	if fresh == nil {
@@ -136,7 +156,7 @@ func (r *run) refill(f *fill, sent chunk.Digest) (result, error) {
 			lo, hi := differ(bad.bytes(), good.bytes())
 			return result{digest: d, lo: lo, hi: hi}, nil
 		}
-		s.stats.verifyFailed(r.l.source())
+		s.stats.verifyFailed(r.source())
 	}
 	s.disown(f.id)
 	return result{}, fmt.Errorf("chunk %d, asked for %d times: %w", f.id.index, refills+1, chunk.ErrCorrupt)
@@ -210,7 +230,7 @@ func (r *run) succeed(f *fill, res result) {
 	case zero:
 		s.discard(e)
 		if keep && r.disk {
-			s.disk.markZero(k)
+			s.disk.markZero(r.o, k)
 		}
 	case kept && r.disk:
 		s.disk.offer(e)
@@ -278,6 +298,9 @@ func (in *inflow) next() (chunk.Piece, error) {
 func (in *inflow) try() (chunk.Piece, error) {
 	if in.st == nil {
 		from := in.r.l.next
+		if in.r.from != nil {
+			from = in.r.from
+		}
 		if a, ok := from.(Again); ok && in.again {
 			from = a.Again()
 		}

@@ -19,6 +19,8 @@ type tier interface {
 	Remove(key chunk.Key, index int)
 	Drop(key chunk.Key)
 	Rename(from, to chunk.Key) error
+	Describe(o chunk.Object)
+	Objects() []chunk.Object
 	Quarantine(key chunk.Key, index int)
 	Bytes() (resident, evicted int64)
 	Close(ctx context.Context) error

@@ -112,14 +112,14 @@ func (w *writer) Publish(o chunk.Object) {
 			s.ledger.see(id{o.Key, i}, d, count)
 		}
 	}
-	s.rename(w.key, o.Key, false)
+	s.rename(w.key, o, false)
 	if w.disk && len(w.marks) > 0 {
 		s.spawn(func(ctx context.Context) {
 			for i := range w.marks {
 				if ctx.Err() != nil {
 					return
 				}
-				s.disk.markZero(id{o.Key, i})
+				s.disk.markZero(o, id{o.Key, i})
 			}
 		})
 	}

@@ -72,6 +72,8 @@ var (
 	// ErrAway: no connection, a stall, or bytes that make no sense. Another peer may
 	// be asked.
 	ErrAway = fmt.Errorf("the peer does not answer: %w", chunk.ErrUnavailable)
+	// ErrUnknown: the peer is of a version that does not know the question.
+	ErrUnknown = fmt.Errorf("it does not know this question: %w", ErrAway)
 )
 
 // AskOther says that another node has it. Only an owner may answer so.

@@ -43,6 +43,7 @@ type object struct {
 	chunks  map[uint32]entry
 	zeros   map[uint32]struct{}
 	lastGen uint32
+	about   *chunk.Object // what it is; nil: not known
 	users   int           // calls at work on the folder
 	made    bool          // the folder and its key file are there
 	leaving chan struct{} // not nil: the folder is being removed; closed at the end
@@ -92,6 +93,7 @@ func (t *Tier) letGo(o *object) {
 	o.s.mu.Unlock()
 	dir := o.h.dir(t.root)
 	_ = t.fs.Remove(filepath.Join(dir, zerosFile)) // what stays is found and removed at the next Open
+	_ = t.fs.Remove(filepath.Join(dir, aboutFile))
 	_ = t.fs.Remove(filepath.Join(dir, keyFile))
 	_ = t.fs.Remove(dir)
 	o.s.mu.Lock()

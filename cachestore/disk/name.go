@@ -13,6 +13,7 @@ const (
 	tmpPrefix  = ".tmp-"
 	keyFile    = "key"
 	zerosFile  = "zeros"
+	aboutFile  = "object"
 	lockFile   = "lock"
 	markerFile = "clean"
 	// overhead is what a file takes beside its bytes and crcs, at most about: key

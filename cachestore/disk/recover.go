@@ -104,6 +104,8 @@ func (t *Tier) recoverObject(h hash, clean bool) {
 			t.recoverChunk(o, dir, name, index, entry{length: length, gen: gen, state: found(clean)})
 		} else if name == zerosFile {
 			t.recoverZeros(o, dir)
+		} else if name == aboutFile {
+			t.recoverAbout(o, dir)
 		} else if strings.HasPrefix(name, tmpPrefix) {
 			_ = t.fs.Remove(filepath.Join(dir, name))
 		}

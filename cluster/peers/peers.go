@@ -176,6 +176,8 @@ type (
 	rejection struct{ error }
 )
 
+func (r rejection) Unwrap() error { return r.error }
+
 // dial connects, and shakes hands where there are certificates.
 func (at *peer) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	p := at.p
@@ -289,6 +291,8 @@ func (at *peer) once(ctx context.Context, w *watch, path string, body []byte) (*
 		err = chunk.ErrRange
 	case http.StatusConflict:
 		err = wire.ErrGeometry
+	case http.StatusNotFound:
+		err = rejection{cluster.ErrUnknown}
 	default:
 		why, _ := io.ReadAll(io.LimitReader(resp.Body, 200))
 		err = rejection{fmt.Errorf("status %d: %q", resp.StatusCode, bytes.TrimSpace(why))}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"sync/atomic"
 
 	"glimpse/cachestore/chunk"
@@ -87,6 +88,9 @@ func (at *peer) verdict(ctx, in context.Context, tell func(error), err error) er
 		return count(&c.damaged)
 	case errors.Is(err, wire.ErrGarbage):
 		return count(&c.garbage)
+	case errors.Is(err, cluster.ErrUnknown):
+		tell(nil)
+		return fmt.Errorf("node %s at %s: %w", at.id, at.addr, cluster.ErrUnknown)
 	case errors.Is(err, wire.ErrGeometry), errors.As(err, &rejected):
 		c.refused.Add(1)
 		tell(nil) // it is there

@@ -50,7 +50,7 @@ func New(nodes []Node, prev *Ring) *Ring {
 
 	switch {
 	case prev == nil:
-	case slices.EqualFunc(r.nodes, prev.nodes, sameShares):
+	case SameShares(r, prev):
 		r.prev = prev.prev
 	default:
 		before := *prev
@@ -72,6 +72,9 @@ func compareRest(a, b Node) int {
 	return cmp.Or(-cmp.Compare(a.State, b.State), -cmp.Compare(a.Role, b.Role), edge(b)-edge(a), strings.Compare(a.Zone, b.Zone), cmp.Compare(a.Weight, b.Weight),
 		strings.Compare(a.Peer, b.Peer), strings.Compare(a.API, b.API), strings.Compare(a.Name, b.Name))
 }
+
+// SameShares says whether two rings share extents out in the same way.
+func SameShares(a, b *Ring) bool { return slices.EqualFunc(a.nodes, b.nodes, sameShares) }
 
 func sameShares(a, b Node) bool {
 	return a.ID == b.ID && a.Zone == b.Zone && a.Weight == b.Weight && a.Edge == b.Edge && a.owns() == b.owns()

@@ -95,16 +95,8 @@ func (s *Server) opens(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	switch err := a.CheckOpen(s.cfg.Geometry); {
-	case err == nil:
-	case errors.Is(err, wire.ErrGeometry):
-		s.refuse(w, r, http.StatusConflict, fmt.Errorf("node %s asks for chunks of %d bytes by %d, here they are of %d by %d", a.From, a.Geometry.Chunk, a.Geometry.Extent, s.cfg.Geometry.Chunk, s.cfg.Geometry.Extent))
-		return
-	case errors.Is(err, chunk.ErrRange):
-		s.refuse(w, r, http.StatusRequestedRangeNotSatisfiable, err)
-		return
-	default:
-		s.refuse(w, r, http.StatusBadRequest, err)
+	if err := a.CheckOpen(s.cfg.Geometry); err != nil {
+		s.refuseOpen(w, r, a, err)
 		return
 	}
 	p := s.places(a.Ask)
@@ -153,6 +145,18 @@ func (s *Server) drops(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, r, a, s.call(func(ctx context.Context) ([]byte, error) {
 		return nil, s.cfg.Local.Drop(ctx, a.Image)
 	}))
+}
+
+// refuseOpen answers an ask for bytes that makes no sense here.
+func (s *Server) refuseOpen(w http.ResponseWriter, r *http.Request, a wire.Ask, err error) {
+	switch {
+	case errors.Is(err, wire.ErrGeometry):
+		s.refuse(w, r, http.StatusConflict, fmt.Errorf("node %s asks for chunks of %d bytes by %d, here they are of %d by %d", a.From, a.Geometry.Chunk, a.Geometry.Extent, s.cfg.Geometry.Chunk, s.cfg.Geometry.Extent))
+	case errors.Is(err, chunk.ErrRange):
+		s.refuse(w, r, http.StatusRequestedRangeNotSatisfiable, err)
+	default:
+		s.refuse(w, r, http.StatusBadRequest, err)
+	}
 }
 
 func (s *Server) pings(w http.ResponseWriter, r *http.Request) {

@@ -37,6 +37,7 @@ type Config struct {
 	Node     string // this node's id
 	Geometry chunk.Geometry
 	Local    Local
+	Handover Handover     // nil: the node answers as one that does not know of it
 	Identity *ca.Identity // nil: plain text, on loopback only
 	Log      *slog.Logger // nil: slog.Default
 
@@ -100,6 +101,11 @@ func New(c Config) *Server {
 	mux.HandleFunc(wire.Stat, s.stats)
 	mux.HandleFunc(wire.Drop, s.drops)
 	mux.HandleFunc(wire.Ping, s.pings)
+	if c.Handover != nil {
+		mux.HandleFunc(wire.List, s.lists)
+		mux.HandleFunc(wire.Take, s.takes)
+		mux.HandleFunc(wire.Vitals, s.vitals)
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, http.StatusNotFound, errors.New("this node speaks version 1 of the peer protocol"))
 	})

@@ -148,11 +148,12 @@ func (t route) OpenRange(ctx context.Context, o chunk.Object, off, n int64) (chu
 // toZone asks the owner in this zone, and when it is gone those after it. A zone
 // without owners is skipped, as is one whose owners are all away.
 func (r *Router) toZone(o chunk.Object, extent int) []step {
-	nodes := r.c.Members.Ring().Candidates(r.c.Members.Self().Zone, o.Key, extent, 1+candidates)
+	rg := r.c.Members.Ring()
+	nodes := rg.Candidates(r.c.Members.Self().Zone, o.Key, extent, 1+candidates)
 	if len(nodes) == 0 {
 		return r.homes(o, extent)
 	}
-	var steps []step
+	steps := r.beforeZone(rg, nodes[0], o, extent)
 	for _, n := range nodes {
 		steps = append(steps, r.owner(n, cluster.Zone))
 	}
@@ -167,9 +168,7 @@ func (r *Router) toZone(o chunk.Object, extent int) []step {
 func (r *Router) toHome(o chunk.Object, extent int) []step {
 	self, rg := r.c.Members.Self(), r.c.Members.Ring()
 	near := rg.Candidates(self.Zone, o.Key, extent, 1+candidates)
-	if p := rg.Prev(); p != nil {
-		near = append(near, present(rg, p.Candidates(self.Zone, o.Key, extent, 1))...)
-	}
+	near = append(near, r.hadInZone(rg, o, extent)...)
 	return append([]step{r.lookAround(place{cluster.Zone, o.Key, extent}, near)}, r.homes(o, extent)...)
 }
 
@@ -180,7 +179,10 @@ func (r *Router) homes(o chunk.Object, extent int) []step {
 	self, rg := r.c.Members.Self(), r.c.Members.Ring()
 	var steps []step
 	mine, late := !self.Edge && self.Role == ring.Member, false
-	for _, n := range rg.Home(o.Key, extent, len(rg.Nodes()), r.homeZone(o)) {
+	for i, n := range rg.Home(o.Key, extent, len(rg.Nodes()), r.homeZone(o)) {
+		if i == 0 {
+			steps = r.beforeHome(rg, n, o, extent)
+		}
 		mine = mine && n.ID != self.ID
 		if n.ID == self.ID && r.isLost(o.Key) {
 			late = true // it may find it now, but the others come first
@@ -198,9 +200,7 @@ func (r *Router) homes(o chunk.Object, extent int) []step {
 func (r *Router) toOrigin(o chunk.Object, extent int) []step {
 	rg, zone := r.c.Members.Ring(), r.homeZone(o)
 	near := rg.Home(o.Key, extent, 1+candidates, zone)
-	if p := rg.Prev(); p != nil {
-		near = append(near, present(rg, p.Home(o.Key, extent, 1, zone))...)
-	}
+	near = append(near, r.hadAtHome(rg, o, extent)...)
 	return []step{
 		r.lookAround(place{cluster.Home, o.Key, extent}, near),
 		{open: r.origin, short: true},

@@ -35,8 +35,9 @@ type object struct {
 type Ask struct {
 	cluster.Ask
 	To     string
-	Off, N int64  // of a range within one extent; N is -1 for all of an object of unknown size
-	Image  string // to drop
+	Off, N int64          // of a range within one extent; N is -1 for all of an object of unknown size
+	Image  string         // to drop
+	After  cluster.Cursor // of a claim
 }
 
 type ask struct {
@@ -50,6 +51,8 @@ type ask struct {
 	Off      int64         `json:"off,omitempty"`
 	N        int64         `json:"n,omitempty"`
 	Image    string        `json:"image,omitempty"`
+	After    []byte        `json:"after,omitempty"`
+	Index    int           `json:"index,omitempty"`
 }
 
 // Encode returns the ask as a request's body.
@@ -57,6 +60,7 @@ func (a Ask) Encode() ([]byte, error) {
 	b, err := json.Marshal(ask{
 		From: a.From, To: a.To, Object: out(a.Object), Chunk: a.Geometry.Chunk, Extent: a.Geometry.Extent,
 		Level: a.Level, Resident: a.ResidentOnly, Off: a.Off, N: a.N, Image: a.Image,
+		After: []byte(a.After.Key), Index: a.After.Index,
 	})
 	if err == nil && len(b) > MaxAsk {
 		err = fmt.Errorf("an ask of %d bytes, at most %d", len(b), MaxAsk)
@@ -75,7 +79,7 @@ func Decode(b []byte) (Ask, error) {
 			Object: a.Object.in(), Geometry: chunk.Geometry{Chunk: a.Chunk, Extent: a.Extent},
 			Level: a.Level, ResidentOnly: a.Resident, From: a.From,
 		},
-		To: a.To, Off: a.Off, N: a.N, Image: a.Image,
+		To: a.To, Off: a.Off, N: a.N, Image: a.Image, After: cluster.Cursor{Key: chunk.Key(a.After), Index: a.Index},
 	}, nil
 }
 

@@ -22,6 +22,7 @@ import (
 	"glimpse/cluster/ca"
 	"glimpse/cluster/member"
 	"glimpse/cluster/peers"
+	"glimpse/cluster/replicator"
 	"glimpse/cluster/ring"
 	"glimpse/cluster/rumor"
 	"glimpse/cluster/serve"
@@ -44,6 +45,8 @@ type clusterNode struct {
 	svc      *ops.Service
 	store    *cachestore.Store
 	uploads  *cachestore.Level // what uploaders have
+	handover *handover
+	joins    bool // it was told of other nodes
 	server   *serve.Server
 	listener net.Listener
 	identity *ca.Identity // nil: plain text on loopback
@@ -57,7 +60,7 @@ func newCluster(c config.Config, table registry.Nodes) *clusterNode {
 	if !c.Clustered() {
 		return nil
 	}
-	return &clusterNode{table: table}
+	return &clusterNode{table: table, joins: len(c.Cluster.Join) > 0, handover: &handover{asked: make(chan struct{})}}
 }
 
 // leases are what keeps the records of all nodes true. A client holds none.
@@ -112,7 +115,7 @@ func (cl *clusterNode) prepare(ctx context.Context, n *node, id string, g chunk.
 	})
 	cl.svc = svc
 	cl.server = serve.New(serve.Config{
-		Node: id, Geometry: g, Local: local{cl.router, svc, leases}, Identity: cl.identity, Log: n.log,
+		Node: id, Geometry: g, Local: local{cl.router, svc, leases}, Handover: cl.handover, Identity: cl.identity, Log: n.log,
 	})
 	return nil
 }
@@ -247,8 +250,9 @@ func (l local) Drop(_ context.Context, imageID string) error {
 	return nil
 }
 
-// levels makes the three levels of a node of a cluster.
-func (cl *clusterNode) levels(s *cachestore.Store) (client *cachestore.Level) {
+// levels makes the three levels of a node of a cluster, and what moves extents
+// between nodes.
+func (cl *clusterNode) levels(s *cachestore.Store, c replicator.Config) (client *cachestore.Level) {
 	home := s.Level("home", cl.router.ToOrigin())
 	zone := s.LevelBefore("zone", home, cachestore.Outside{Source: cl.router.ToHome(), Owns: cl.router.OwnsHome})
 	client = s.LevelBefore("client", zone, cachestore.Outside{
@@ -259,10 +263,12 @@ func (cl *clusterNode) levels(s *cachestore.Store) (client *cachestore.Level) {
 	})
 	cl.router.Bind(zone, home)
 	cl.store, cl.uploads = s, s.Level("fresh", cl.router.ToUploader())
+	c.Members, c.Peers, c.Cache = later{cl}, cl.peers, movedCache{s, zone}
+	cl.handover.Replicator, cl.handover.cache = replicator.New(c), s
 	return client
 }
 
-// ready takes the node into the ring.
+// ready tells the others that all that this node owns is here.
 func (cl *clusterNode) ready(ctx context.Context, log *slog.Logger) {
 	if err := cl.members.SetState(ctx, ring.Ready); err != nil {
 		log.Warn("the cluster was not told that this node is ready; it will be", "error", err)

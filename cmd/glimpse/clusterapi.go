@@ -1,14 +1,22 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net"
 	"net/http"
+	"time"
 
-	"glimpse/cluster/ring"
+	"glimpse/cluster"
 	"glimpse/cmd/glimpse/config"
 )
+
+// drainAsk is what POST /cluster/drain is told.
+type drainAsk struct {
+	Node   string `json:"node"`   // id or name; "": the one that is asked
+	Within string `json:"within"` // a duration; "": drainFor
+}
 
 // clusterStatus is what GET /cluster on the ops listener answers.
 type clusterStatus struct {
@@ -27,18 +35,52 @@ type memberView struct {
 	Share float64 `json:"share"` // of its zone's extents
 	Peer  string  `json:"peer"`
 	API   string  `json:"api"`
+	// What the node tells of itself; nil: it did not.
+	Vitals *vitalsView `json:"vitals,omitempty"`
+}
+
+type vitalsView struct {
+	Memory   int64   `json:"memory_bytes"`
+	Disk     int64   `json:"disk_bytes"`
+	Hits     float64 `json:"hit_ratio"` // of the bytes sent to clients, those that were here
+	Sent     int64   `json:"sent_bytes"`
+	Taken    int64   `json:"taken_bytes"` // from other nodes, as their new owner
+	Given    int64   `json:"given_bytes"`
+	Handover string  `json:"handover,omitempty"`
+}
+
+func view(v cluster.Vitals) *vitalsView {
+	own := v.SentMemory + v.SentDisk
+	all := own + v.SentPeer + v.SentOrigin
+	return &vitalsView{
+		Memory: v.MemoryBytes, Disk: v.DiskBytes, Hits: float64(own) / float64(max(all, 1)), Sent: all,
+		Taken: v.TakenBytes, Given: v.GivenBytes, Handover: v.Handover,
+	}
 }
 
 // handle adds the cluster's part of the operator API.
 func (cl *clusterNode) handle(mux *http.ServeMux, label string) {
-	mux.HandleFunc("GET /cluster", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, cl.status(label), nil)
+	mux.HandleFunc("GET /cluster", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, cl.status(r.Context(), label), nil)
 	})
 	mux.HandleFunc("POST /cluster/drain", func(w http.ResponseWriter, r *http.Request) {
 		if foreign(w, r) {
 			return
 		}
-		answer(w, struct{}{}, cl.members.SetState(r.Context(), ring.Draining))
+		var q drainAsk
+		err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4<<10)).Decode(&q)
+		within := drainFor
+		if err == nil && q.Within != "" {
+			within, err = time.ParseDuration(q.Within)
+		}
+		if err != nil || within < 0 {
+			http.Error(w, "not a request", http.StatusBadRequest)
+			return
+		}
+		if err = cl.mine(q.Node); err == nil {
+			cl.handover.drain(within)
+		}
+		answer(w, struct{}{}, err)
 	})
 	mux.HandleFunc("POST /cluster/keys", func(w http.ResponseWriter, r *http.Request) {
 		if foreign(w, r) {
@@ -87,13 +129,18 @@ func answer(w http.ResponseWriter, v any, err error) {
 	_ = json.NewEncoder(w).Encode(v) // who has gone needs no answer
 }
 
-func (cl *clusterNode) status(label string) clusterStatus {
+func (cl *clusterNode) status(ctx context.Context, label string) clusterStatus {
 	rg := cl.members.Ring()
+	told := cl.vitals(ctx, rg.Nodes())
 	s := clusterStatus{Label: label, Self: cl.members.Self().ID, Nodes: []memberView{}}
 	for _, n := range rg.Nodes() {
-		s.Nodes = append(s.Nodes, memberView{
+		m := memberView{
 			ID: n.ID, Name: n.Name, Zone: n.Zone, State: n.State.String(), Role: n.Role.String(), Edge: n.Edge, Share: rg.Share(n.ID), Peer: n.Peer, API: n.API,
-		})
+		}
+		if v, ok := told[n.ID]; ok {
+			m.Vitals = view(v)
+		}
+		s.Nodes = append(s.Nodes, m)
 	}
 	return s
 }

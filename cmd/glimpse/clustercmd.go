@@ -24,7 +24,7 @@ type clusterCmd struct {
 	Cert   clusterCertCmd   `cmd:"" help:"Make this node's certificate, or renew it."`
 	Key    clusterKeyCmd    `cmd:"" help:"Change the gossip keys of a running node."`
 	Status clusterStatusCmd `cmd:"" help:"The cluster as a running node sees it."`
-	Drain  clusterDrainCmd  `cmd:"" help:"Have a running node own nothing more, so that it can be stopped."`
+	Drain  clusterDrainCmd  `cmd:"" help:"Have a running node hand over what it holds, and end."`
 }
 
 const (
@@ -176,9 +176,16 @@ func (c clusterStatusCmd) Run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "NODE\tNAME\tZONE\tSTATE\tROLE\tSHARE\tPEER\tAPI")
+	fmt.Fprintln(w, "NODE\tNAME\tZONE\tSTATE\tROLE\tSHARE\tMEMORY\tDISK\tHITS\tPEER\tAPI\t")
 	for _, n := range s.Nodes {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%.1f%%\t%s\t%s\n", n.ID, n.Name, n.Zone, n.State, n.Role, 100*n.Share, n.Peer, n.API)
+		memory, disk, hits, doing := "?", "?", "?", "" // it did not answer
+		if v := n.Vitals; v != nil {
+			memory, disk, hits, doing = mebibytes(v.Memory), mebibytes(v.Disk), "-", v.Handover
+			if v.Sent > 0 {
+				hits = fmt.Sprintf("%.1f%%", 100*v.Hits)
+			}
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%.1f%%\t%s\t%s\t%s\t%s\t%s\t%s\n", n.ID, n.Name, n.Zone, n.State, n.Role, 100*n.Share, memory, disk, hits, n.Peer, n.API, doing)
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -187,13 +194,19 @@ func (c clusterStatusCmd) Run(ctx context.Context, out io.Writer) error {
 	return err
 }
 
-type clusterDrainCmd struct{ opsFlags }
+func mebibytes(n int64) string { return fmt.Sprintf("%dMiB", n>>20) }
 
-// Run returns when the others know.
+type clusterDrainCmd struct {
+	opsFlags
+	Node   string        `arg:"" optional:"" help:"Its name or id, to be sure: it must be the node on this machine."`
+	Within time.Duration `default:"1h" help:"How long it may hand over what it holds, before it ends."`
+}
+
+// Run returns when the node has begun.
 func (c clusterDrainCmd) Run(ctx context.Context, out io.Writer) error {
-	if err := c.call(ctx, "/cluster/drain", struct{}{}, nil); err != nil {
+	if err := c.call(ctx, "/cluster/drain", drainAsk{Node: c.Node, Within: c.Within.String()}, nil); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(out, "draining: the node owns nothing more, and can be stopped")
+	_, err := fmt.Fprintln(out, "draining: the node owns nothing more, hands over what it holds, and ends by itself; glimpse cluster status tells how far it is")
 	return err
 }

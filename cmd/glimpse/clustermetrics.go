@@ -63,6 +63,7 @@ var (
 	lateLooksDesc   = prometheus.NewDesc("glimpse_peer_late_looks_total", "Looks around for what others have that ended before all had answered.", nil, nil)
 	silentDesc      = prometheus.NewDesc("glimpse_lease_silent_total", "Nodes that did not say in time that they forgot a record which was written.", nil, nil)
 	certDesc        = prometheus.NewDesc("glimpse_cluster_certificate_seconds", "How long this node's certificate is still good.", nil, nil)
+	movedDesc       = prometheus.NewDesc("glimpse_handover_bytes_total", "Bytes that moved to a new owner: in from others, out on a drain.", []string{"direction"}, nil)
 )
 
 // Describe has no fixed set to tell: nodes alone export less.
@@ -104,6 +105,8 @@ func (c clusterCollector) Collect(out chan<- prometheus.Metric) {
 	} {
 		count(rumorsDesc, int64(n), what)
 	}
+	count(movedDesc, c.c.handover.Taken(), "in")
+	count(movedDesc, c.c.handover.Given(), "out")
 	p := c.c.peers.Counts()
 	for why, n := range map[string]int64{
 		"unreached": p.Unreached, "refused": p.Refused, "stalled": p.Stalled, "slow": p.Slow, "broken": p.Broken, "garbage": p.Garbage, "damaged": p.Damaged,

@@ -97,10 +97,14 @@ func (n *node) run(drain, cut context.Context) error {
 	beat, stopBeat := context.WithCancel(services)
 	defer stopBeat()
 	left, became := make(chan struct{}), make(chan struct{})
+	moving, stopMoving := context.WithCancel(services)
+	defer stopMoving()
+	var told, handed chan struct{} // to drain; that all was given away
 	if cl := n.cluster; cl != nil {
+		told, handed = cl.handover.asked, make(chan struct{})
 		serve(func() error { return cl.server.Serve(cl.listener) })
 		background.Go(func() { defer close(left); cl.heart.Run(beat) })
-		background.Go(func() { defer close(became); cl.ready(services, n.log) })
+		background.Go(func() { cl.warm(moving, n.log, func() { close(became) }) })
 		background.Go(func() { cl.watchCertificate(services, n.log) })
 		for range 2 {
 			background.Go(func() { cl.fresh.Run(services) })
@@ -109,17 +113,35 @@ func (n *node) run(drain, cut context.Context) error {
 	background.Go(func() { registry.Run(services, "reaper", reapEvery, n.reaper.Pass, n.log) })
 	background.Go(func() { registry.Run(services, "sweeper", sweepEvery, n.sweep, n.log) })
 
+	leaving := func() {
+		n.draining.Store(true)
+		if n.cluster != nil {
+			stopMoving()
+			<-became // or it would be ready again after it drains
+			n.cluster.drain(cut, n.log)
+		}
+	}
 	var err error
-	select {
-	case <-drain.Done():
-		n.log.Info("draining: running transfers may finish", "grace", n.config.Limits.ShutdownGrace)
-	case err = <-failed:
+	var giving sync.WaitGroup
+	give, stopGiving := context.WithCancel(services)
+	defer stopGiving()
+	for waits := true; waits; {
+		waits = false
+		select {
+		case <-told:
+			n.log.Info("draining: what this node holds goes to those who own it now", "within", n.cluster.handover.within)
+			leaving()
+			giving.Go(func() { defer close(handed); n.cluster.handOver(give, n.log) })
+			told, waits = nil, true
+		case <-handed:
+		case <-drain.Done():
+		case err = <-failed:
+		}
 	}
-	n.draining.Store(true)
-	if n.cluster != nil {
-		<-became // or it would be ready again after it drains
-		n.cluster.drain(cut, n.log)
-	}
+	n.log.Info("draining: running transfers may finish", "grace", n.config.Limits.ShutdownGrace)
+	stopGiving()
+	giving.Wait()
+	leaving()
 	grace, cancel := context.WithTimeout(cut, n.config.Limits.ShutdownGrace)
 	defer cancel()
 	if derr := n.proxy.Drain(grace); derr != nil {

@@ -22,6 +22,7 @@ import (
 	"glimpse/cachestore/chunk"
 	"glimpse/cachestore/disk"
 	"glimpse/cachestore/vfs"
+	"glimpse/cluster/replicator"
 	"glimpse/cmd/glimpse/config"
 	"glimpse/proxy"
 	"glimpse/proxy/identity"
@@ -97,7 +98,7 @@ func build(ctx context.Context, c config.Config, log *slog.Logger) (_ *node, err
 	if err = n.cluster.prepare(ctx, n, id, cluster.geometry, svc, leases); err != nil {
 		return nil, errors.Join(err, cache.Close(ctx), svc.Close(ctx))
 	}
-	front.bind(cache, svc, n.cluster)
+	front.bind(cache, svc, n.cluster, replicator.Config{Geometry: cluster.geometry, Here: svc.Here, Rate: int64(c.Cluster.RebalanceRate), Log: log})
 	n.onClose(cache.Close)
 	n.onClose(svc.Close)
 	metrics.watch(cache, svc)
@@ -253,9 +254,9 @@ type cacheFront struct {
 	client *cachestore.Level
 }
 
-func (f *cacheFront) bind(s *cachestore.Store, origin chunk.Source, cl *clusterNode) {
+func (f *cacheFront) bind(s *cachestore.Store, origin chunk.Source, cl *clusterNode, moving replicator.Config) {
 	if cl != nil {
-		f.Store, f.client = s, cl.levels(s)
+		f.Store, f.client = s, cl.levels(s, moving)
 		return
 	}
 	home := s.Level("home", origin)
