@@ -59,6 +59,53 @@ func (n *node) close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// wait returns when the node is to end: it was told to, has handed over what it
+// holds, or has failed. By then it is not ready, has left the ring by leaveRing, and
+// balancers have had time to notice.
+func (n *node) wait(drain, cut context.Context, failed <-chan error, leaveRing func()) (err error) {
+	var told, handed chan struct{}
+	if n.cluster != nil {
+		told, handed = n.cluster.handover.asked, make(chan struct{})
+	}
+	select {
+	case <-told:
+		n.log.Info("draining: what this node holds goes to those who own it now", "within", n.cluster.handover.within)
+	case <-drain.Done():
+	case err = <-failed:
+	}
+	n.draining.Store(true)
+	began := time.Now()
+	leaveRing()
+	if err == nil && drain.Err() == nil {
+		give, stop := context.WithCancel(drain)
+		go func() {
+			defer close(handed)
+			n.cluster.handOver(give, n.log)
+		}()
+		select {
+		case <-handed:
+		case err = <-failed:
+		}
+		stop()
+		<-handed
+	}
+	n.log.Info("draining: running transfers may finish", "grace", n.config.Limits.ShutdownGrace)
+	if err == nil {
+		pause(cut, n.config.Limits.ShutdownDelay-time.Since(began))
+	}
+	return err
+}
+
+// pause waits, unless ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
 // readiness is what /readyz answers.
 func (n *node) readiness(ctx context.Context) error {
 	if n.draining.Load() {
@@ -99,9 +146,7 @@ func (n *node) run(drain, cut context.Context) error {
 	left, became := make(chan struct{}), make(chan struct{})
 	moving, stopMoving := context.WithCancel(services)
 	defer stopMoving()
-	var told, handed chan struct{} // to drain; that all was given away
 	if cl := n.cluster; cl != nil {
-		told, handed = cl.handover.asked, make(chan struct{})
 		serve(func() error { return cl.server.Serve(cl.listener) })
 		background.Go(func() { defer close(left); cl.heart.Run(beat) })
 		background.Go(func() { cl.warm(moving, n.log, func() { close(became) }) })
@@ -113,35 +158,13 @@ func (n *node) run(drain, cut context.Context) error {
 	background.Go(func() { registry.Run(services, "reaper", reapEvery, n.reaper.Pass, n.log) })
 	background.Go(func() { registry.Run(services, "sweeper", sweepEvery, n.sweep, n.log) })
 
-	leaving := func() {
-		n.draining.Store(true)
+	err := n.wait(drain, cut, failed, func() {
 		if n.cluster != nil {
 			stopMoving()
 			<-became // or it would be ready again after it drains
 			n.cluster.drain(cut, n.log)
 		}
-	}
-	var err error
-	var giving sync.WaitGroup
-	give, stopGiving := context.WithCancel(services)
-	defer stopGiving()
-	for waits := true; waits; {
-		waits = false
-		select {
-		case <-told:
-			n.log.Info("draining: what this node holds goes to those who own it now", "within", n.cluster.handover.within)
-			leaving()
-			giving.Go(func() { defer close(handed); n.cluster.handOver(give, n.log) })
-			told, waits = nil, true
-		case <-handed:
-		case <-drain.Done():
-		case err = <-failed:
-		}
-	}
-	n.log.Info("draining: running transfers may finish", "grace", n.config.Limits.ShutdownGrace)
-	stopGiving()
-	giving.Wait()
-	leaving()
+	})
 	grace, cancel := context.WithTimeout(cut, n.config.Limits.ShutdownGrace)
 	defer cancel()
 	if derr := n.proxy.Drain(grace); derr != nil {

@@ -70,6 +70,7 @@ type Limits struct {
 	HeaderTimeout  time.Duration `yaml:"header_timeout"`
 	StallTimeout   time.Duration `yaml:"stall_timeout"`
 	MinRate        Bytes         `yaml:"min_rate"` // per second
+	ShutdownDelay  time.Duration `yaml:"shutdown_delay"`
 	ShutdownGrace  time.Duration `yaml:"shutdown_grace"`
 }
 

@@ -51,6 +51,9 @@ func (c *Config) validate() error {
 	if n := len(c.API.MetadataEncryptionKey); n != 0 && n != 16 && n != 24 && n != 32 {
 		bad("api.metadata_encryption_key", "has %d bytes, it must have 16, 24 or 32", n)
 	}
+	if c.Limits.ShutdownDelay < 0 {
+		bad("limits.shutdown_delay", "must not be negative")
+	}
 	if c.Cache.ReadAhead < 0 {
 		bad("cache.read_ahead", "must not be negative")
 	}

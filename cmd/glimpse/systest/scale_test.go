@@ -69,8 +69,8 @@ func newScaled(t *testing.T, sizes ...int) (*scaled, []kept) {
 }
 
 // start starts one more node.
-func (s *scaled) start() *testenv.Node {
-	sets := testenv.Member(s.t, fmt.Sprint("n", len(s.nodes)+1), s.dsn, s.join, s.images)
+func (s *scaled) start(more ...string) *testenv.Node {
+	sets := append(testenv.Member(s.t, fmt.Sprint("n", len(s.nodes)+1), s.dsn, s.join, s.images), more...)
 	if s.join == "" {
 		s.join = strings.TrimPrefix(sets[1], "listen.gossip=")
 	}
@@ -150,9 +150,9 @@ func (k kept) part(api string, off, n int64) error {
 // unkept tries nothing again: each request is a connection of its own.
 var unkept = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
-// clients read an image over and over through addresses, until stop, which says
-// how often, and fails the test for each that failed.
-func (k kept) clients(t *testing.T, each int, apis ...string) (stop func() int64) {
+// clients read the first n bytes of an image over and over through addresses,
+// until stop, which says how often, and fails the test for each that failed.
+func (k kept) clients(t *testing.T, each, n int, apis ...string) (stop func() int64) {
 	var wg sync.WaitGroup
 	var reads, failed atomic.Int64
 	done := make(chan struct{})
@@ -165,7 +165,7 @@ func (k kept) clients(t *testing.T, each int, apis ...string) (stop func() int64
 						return
 					default:
 					}
-					if err := k.part(api, 0, int64(len(k.data))); err != nil {
+					if err := k.part(api, 0, int64(n)); err != nil {
 						failed.Add(1)
 						t.Errorf("%s: a client of %s: %v", time.Now().Format(time.StampMilli), api, err)
 					}
@@ -177,7 +177,7 @@ func (k kept) clients(t *testing.T, each int, apis ...string) (stop func() int64
 	return func() int64 {
 		close(done)
 		wg.Wait()
-		t.Logf("%d downloads of %d bytes, %d failed", reads.Load(), len(k.data), failed.Load())
+		t.Logf("%d downloads of %d bytes, %d failed", reads.Load(), n, failed.Load())
 		return reads.Load()
 	}
 }
@@ -209,7 +209,7 @@ func TestScaleOutAndDrain(t *testing.T) {
 	}
 	must(t, os.Rename(s.images, s.images+".away"))
 	defer os.Rename(s.images+".away", s.images)
-	stop := busy.clients(t, 1, s.nodes[0].API, s.nodes[1].API)
+	stop := busy.clients(t, 1, len(busy.data), s.nodes[0].API, s.nodes[1].API)
 
 	fourth := s.start()
 	ready(t, s.nodes...)
@@ -278,6 +278,36 @@ func TestScaleOutAndDrain(t *testing.T) {
 	for _, n := range rest {
 		for _, k := range images {
 			must(t, k.part(n.API, 0, int64(len(k.data))))
+		}
+	}
+}
+
+// All nodes are started again, one after the other, behind a balancer and under
+// load: no client is refused, and none gets less than it asked for.
+func TestARollingRestartIsSeenByNobody(t *testing.T) {
+	s, images := newScaled(t, 24<<20+12345)
+	for range 3 {
+		s.start("limits.shutdown_delay=1s") // five looks of the balancer
+	}
+	ready(t, s.nodes...)
+	image, balancer := images[0], testenv.HAProxy(t, s.nodes...)
+	stops := []func() int64{image.clients(t, 4, len(image.data), balancer), image.clients(t, 4, 1000, balancer)}
+	for _, n := range s.nodes {
+		sent := func() (sum float64) {
+			for _, tier := range []string{"memory", "disk", "peer", "origin"} {
+				sum += metric(t, n, `glimpse_sent_bytes_total{tier="`+tier+`"}`)
+			}
+			return sum
+		}
+		until(t, "the node has clients", func() bool { return sent() > 0 })
+		n.Stop()
+		n.Start()
+		ready(t, s.nodes...)
+		until(t, "the node has clients again", func() bool { return sent() > 0 })
+	}
+	for _, stop := range stops {
+		if stop() == 0 {
+			t.Error("no client read anything: the test shows nothing")
 		}
 	}
 }
