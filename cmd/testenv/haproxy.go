@@ -28,7 +28,7 @@ backend nodes
 %s`
 
 // HAProxy starts a balancer over the Image APIs of nodes, which looks at their
-// /readyz five times a second and tries nothing a second time, and returns its
+// /readyz twice a second and tries nothing a second time, and returns its
 // host:port. It ends with the test.
 func HAProxy(t testing.TB, nodes ...*Node) string {
 	t.Helper()
@@ -36,7 +36,7 @@ func HAProxy(t testing.TB, nodes ...*Node) string {
 	dir, addr := t.TempDir(), address(t)
 	var servers strings.Builder
 	for i, n := range nodes {
-		fmt.Fprintf(&servers, "  server n%d %s check addr 127.0.0.1 port %s inter 200ms fall 1 rise 1\n", i+1, n.API, n.Ops[strings.LastIndex(n.Ops, ":")+1:])
+		fmt.Fprintf(&servers, "  server n%d %s check addr 127.0.0.1 port %s inter 500ms fall 1 rise 1\n", i+1, n.API, n.Ops[strings.LastIndex(n.Ops, ":")+1:])
 	}
 	conf := filepath.Join(dir, "haproxy.cfg")
 	if err := os.WriteFile(conf, fmt.Appendf(nil, haproxyConfig, addr, servers.String()), 0o600); err != nil {
