@@ -98,9 +98,13 @@ func (p *pager) add(o chunk.Object, index int) bool {
 func (r *Replicator) HandOver(ctx context.Context) (all cluster.Account, err error) {
 	r.do("handing over")
 	defer r.do("")
+	var last error
 	for {
 		rg := r.c.Members.Ring()
 		round, err := r.handRound(ctx, rg)
+		if err == nil || ctx.Err() == nil {
+			last = err
+		}
 		all.Add(cluster.Account{Chunks: round.Chunks, Bytes: round.Bytes})
 		all.Left = round.Left
 		r.do(fmt.Sprintf("handing over: %d MiB given", all.Bytes>>20))
@@ -108,7 +112,7 @@ func (r *Replicator) HandOver(ctx context.Context) (all cluster.Account, err err
 			return all, nil
 		}
 		if !pause(ctx, again) {
-			return all, errors.Join(context.Cause(ctx), err)
+			return all, errors.Join(context.Cause(ctx), last)
 		}
 	}
 }

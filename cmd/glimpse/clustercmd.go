@@ -198,7 +198,7 @@ func mebibytes(n int64) string { return fmt.Sprintf("%dMiB", n>>20) }
 
 type clusterDrainCmd struct {
 	opsFlags
-	Node   string        `arg:"" optional:"" help:"Its name or id, to be sure: it must be the node on this machine."`
+	Node   string        `arg:"" optional:"" help:"Its name or id, to be sure: it must be the node that is asked, see --at."`
 	Within time.Duration `default:"1h" help:"How long it may hand over what it holds, before it ends."`
 }
 

@@ -154,7 +154,7 @@ func (cl *clusterNode) mine(name string) error {
 	}
 	for _, n := range cl.members.Ring().Nodes() {
 		if n.ID == name || n.Name == name {
-			return errors.New("this is node " + self.Name + ": a node is drained by the one that runs beside it. Run the same on the machine of " + name + ", whose Image API is at " + n.API)
+			return errors.New("this is node " + self.Name + ", and a node drains by its own listen.ops only: run this on the machine of " + name + " (its Image API is at " + n.API + "), or with --at")
 		}
 	}
 	return errors.New("there is no node " + name + " in the cluster; glimpse cluster status lists them")
