@@ -111,3 +111,18 @@ func waiting(b *Bytes, until <-chan struct{}) *Local {
 		return NewScript(ctx, steps...), nil
 	}}
 }
+
+func TestTheTwinPassesHandovers(t *testing.T) {
+	Handovers(t, func(_ *testing.T, h serve.Handover) (Handover, ring.Node) {
+		n := NewNet(Geometry)
+		l := &Local{Forget: func(context.Context, string) error { return nil }}
+		n.Join(Other, l)
+		if h != nil {
+			n.Join(Other, struct {
+				*Local
+				serve.Handover
+			}{l, h})
+		}
+		return n.Handover(Self), ring.Node{ID: Other}
+	})
+}

@@ -272,3 +272,29 @@ func FuzzAsks(f *testing.F) {
 		}
 	})
 }
+
+func FuzzPages(f *testing.F) {
+	q := cluster.Claim{From: "a", Geometry: geo, Level: cluster.Zone, After: cluster.Cursor{Key: "p:1", Index: 3}}
+	b, _ := EncodePage(cluster.Page{
+		Holdings: []cluster.Holding{{Object: good().Object, Runs: []cluster.Run{{First: 0, Count: 1}}}},
+		Next:     cluster.Cursor{Key: "p:2"},
+	})
+	f.Add(b)
+	f.Add([]byte(`{"holdings":[{"object":{"key":"cA==","size":5},"runs":[[0,9223372036854775807]]}],"after":"cA=="}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p, err := DecodePage(b, q)
+		if err != nil {
+			return
+		}
+		for _, h := range p.Holdings {
+			for _, r := range h.Runs {
+				if r.First < 0 || r.Count <= 0 || r.First+r.Count > geo.Count(h.Object.Size) || h.Object.Key.Upload() {
+					t.Fatalf("%+v", h)
+				}
+			}
+		}
+		if p.Next != (cluster.Cursor{}) && !q.After.Less(p.Next) {
+			t.Fatalf("%+v", p.Next)
+		}
+	})
+}
