@@ -41,6 +41,10 @@
 // may be evicted before Publish. Without a manifest, "right" means: the digest
 // that was observed first, and the length.
 //
+// Pull brings a chunk that this node has come to own from whoever had it. It is a
+// fill as any other, but for its source: a reader who joined it and finds that it
+// failed begins one of his own, and hears nothing of the failure.
+//
 // Read-ahead joins the fills that it began, but does not pin what they brought;
 // a reader that comes late finds it on disk or asks for it again.
 //

@@ -13,6 +13,10 @@
 // returns it. A clean stop syncs the file system and then writes a marker, which
 // Open removes, durably, before anything else is written.
 //
+// A file beside the chunks says what the object is (Describe): its size, and where
+// its bytes come from. Without it the chunks are as good, but Objects does not list
+// them.
+//
 // What may be lost: any chunk, at any time; nothing is synced as it is written.
 // A zero mark may be lost too, never invented: its record is bound to the key.
 //

@@ -362,3 +362,32 @@ func TestPagesHaveAllOnce(t *testing.T) {
 		t.Errorf("a node that is not in the ring: %v", err)
 	}
 }
+
+// A pass that can't be complete is not repeated for ever at once; a new ring is.
+func TestAPassThatFailsIsRepeatedLessAndLess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nodes := members(3, "a")
+		w, _, _ := full(t, nodes)
+		_, fresh := w.joins(nodes, "a")
+		w.net.Fault("node-zz", nodes[1].ID, clustertest.Faults{Down: true})
+		tries := 0
+		for end := time.Now().Add(30 * time.Minute); time.Now().Before(end); time.Sleep(2 * time.Second) {
+			if _, err := fresh.rep.Pass(t.Context()); err != nil {
+				tries++
+			}
+		}
+		if tries < 20 || tries > 40 {
+			t.Errorf("%d tries in half an hour", tries)
+		}
+		w.net.Fault("node-zz", nodes[1].ID, clustertest.Faults{})
+		w.settle(nodes...)
+		w.joins(nodes[:2], "a")
+		time.Sleep(time.Second)
+		fresh.rep.Pass(t.Context())
+		time.Sleep(settle)
+		if _, err := fresh.rep.Pass(t.Context()); err != nil || !fresh.rep.complete() {
+			t.Errorf("a new ring: %v", err)
+		}
+		w.close()
+	})
+}

@@ -58,6 +58,9 @@ const (
 	settle  = 3 * time.Second
 	warmFor = 10 * time.Minute
 	again   = time.Second // between two tries
+	// A pass that was not complete is repeated after twice the time of the one before.
+	firstWait = 2 * time.Second
+	mostWait  = time.Minute
 )
 
 // Replicator takes over what this node owns now, and has others take over what it
@@ -72,6 +75,8 @@ type Replicator struct {
 	done   *ring.Ring // for which a pass was complete
 	seen   *ring.Ring // that stands
 	since  time.Time  // when it was first seen
+	wait   time.Duration
+	next   time.Time // when a pass may be repeated
 	takers map[string]bool
 	doing  string
 }
@@ -124,9 +129,10 @@ func (r *Replicator) Pass(ctx context.Context) (cluster.Account, error) {
 		return cluster.Account{}, nil
 	}
 	a, err := r.pass(ctx)
-	if a != (cluster.Account{}) {
-		r.c.Log.InfoContext(ctx, "took over extents", "chunks", a.Chunks, "bytes", a.Bytes, "left", a.Left)
-	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.wait = min(mostWait, max(firstWait, 2*r.wait))
+	r.next = time.Now().Add(r.wait)
 	return a, err
 }
 
@@ -138,9 +144,9 @@ func (r *Replicator) due() bool {
 		return false
 	}
 	if r.seen == nil || !ring.SameShares(r.seen, rg) {
-		r.seen, r.since = rg, time.Now()
+		r.seen, r.since, r.wait, r.next = rg, time.Now(), 0, time.Time{}
 	}
-	return time.Since(r.since) >= r.c.Settle
+	return time.Since(r.since) >= r.c.Settle && !time.Now().Before(r.next)
 }
 
 // pass asks all nodes, those of this zone first.

@@ -30,6 +30,10 @@
 // that two nodes ask. What was uploaded is told of by a rumour, and home owners
 // fetch what they own of it in the background (Fresh).
 //
+// While an owner is warming, since it has joined, those who had its extents before
+// are asked first: the owner under the previous ring, and the first candidate that
+// is not warming. They are among those who are looked around for, too.
+//
 // What holds: a stream gives every byte once and in order, or ends with an error;
 // when a node behind it goes away, the next one goes on at the byte where it stood.
 // An origin is read by the home level alone, and on a node that is no home

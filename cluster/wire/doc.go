@@ -13,6 +13,10 @@
 //	error    why there is no more
 //	answer   of a call: all of it, and its end
 //
+// List, Take and Vitals are calls, which have one answer: what a node holds of the
+// extents that the asker owns, page by page; that a node takes over from the asker;
+// and how it does. Who does not know them answers 404, which is no failure.
+//
 // What holds:
 //
 //   - The checksum covers the header, the head (which says where the bytes belong)

@@ -30,7 +30,8 @@ const (
 // levels, and before anybody asks.
 type handover struct {
 	*replicator.Replicator
-	cache *cachestore.Store
+	cache  *cachestore.Store
+	moving context.Context // ends when the node is to leave; set before it serves
 
 	once   sync.Once
 	asked  chan struct{} // closed when the node is told to drain
@@ -56,6 +57,14 @@ func (h *handover) Vitals() cluster.Vitals {
 		SentMemory: st.SentMemory, SentDisk: st.SentDisk, SentPeer: st.SentPeer, SentOrigin: st.SentOrigin,
 		TakenBytes: h.Taken(), GivenBytes: h.Given(), Handover: h.Doing(),
 	}
+}
+
+// Take takes over from another node, unless this one leaves itself.
+func (h *handover) Take(ctx context.Context, from string) (cluster.Account, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(h.moving, cancel)()
+	return h.Replicator.Take(ctx, from)
 }
 
 // drain has the node hand over and end. The first call counts.

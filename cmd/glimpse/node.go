@@ -147,6 +147,7 @@ func (n *node) run(drain, cut context.Context) error {
 	moving, stopMoving := context.WithCancel(services)
 	defer stopMoving()
 	if cl := n.cluster; cl != nil {
+		cl.handover.moving = moving
 		serve(func() error { return cl.server.Serve(cl.listener) })
 		background.Go(func() { defer close(left); cl.heart.Run(beat) })
 		background.Go(func() { cl.warm(moving, n.log, func() { close(became) }) })

@@ -437,4 +437,69 @@ var defences = []defence{
 		old: "if !(math.Abs(v[i]) <= maxPlace) {", off: "if math.Abs(v[i]) > 4*maxPlace {",
 		pkg: "cluster/member", test: "TestPlaces",
 	},
+	{
+		name: "a pull fails alone", file: "cachestore/run.go",
+		old: "if r.from == nil || r.l.s.ctx.Err() != nil {", off: "if true {",
+		pkg: "cachestore", test: "TestAPullThatFailsFailsNoReader",
+	},
+	{
+		name: "a new owner keeps what it has", file: "cachestore/pull.go",
+		old: "\t\ts.disk.offerClean(e)\n", off: "",
+		pkg: "cachestore", test: "TestAPullKeepsWhatIsInMemoryAlone",
+	},
+	{
+		name: "objects are described", file: "cachestore/behind.go",
+		old: "\t\tb.t.Describe(e.object())\n", off: "",
+		pkg: "cachestore", test: "TestObjectsAreKnownAfterAStart",
+	},
+	{
+		name: "former owners come first", file: "cluster/source/router.go",
+		old: "steps := r.beforeZone(rg, nodes[0], o, extent)", off: "var steps []step",
+		pkg: "cluster/source", test: "TestAWarmingOwnerIsAskedLast",
+	},
+	{
+		name: "former owners of many", file: "cluster/source/warming.go",
+		old: "return append(nodes, c)", off: "return nodes",
+		pkg: "cluster/source", test: "TestManyJoinAtOnce",
+	},
+	{
+		name: "moved only if resident", file: "cluster/replicator/take.go",
+		old: "ResidentOnly: true", off: "ResidentOnly: false",
+		pkg: "cluster/replicator", test: "TestAHolderThatEvicts",
+	},
+	{
+		name: "two rings, not complete", file: "cluster/replicator/take.go",
+		old: "all.Left++ // by", off: "_ = all // by",
+		pkg: "cluster/replicator", test: "TestNewsThatTravel",
+	},
+	{
+		name: "an unknown asker waits", file: "cluster/replicator/give.go",
+		old: "return cluster.Page{}, errNotYet(q.From)", off: "return cluster.Page{}, nil",
+		pkg: "cluster/replicator", test: "TestNewsThatTravel",
+	},
+	{
+		name: "homes ask other zones", file: "cluster/replicator/replicator.go",
+		old: "return n.Zone != self.Zone", off: "return false",
+		pkg: "cluster/replicator", test: "TestWhoInheritsAsksWhoHasItStill",
+	},
+	{
+		name: "rebalance rate", file: "cluster/replicator/take.go",
+		old: "\tif n > 0 {\n\t\tif err := r.limit", off: "\tif false {\n\t\tif err := r.limit",
+		pkg: "cluster/replicator", test: "TestTheRateIsKept",
+	},
+	{
+		name: "one take at a time", file: "cluster/replicator/take.go",
+		old: "if r.takers[from] {", off: "if false {",
+		pkg: "cluster/replicator", test: "TestOneTakeAtATime",
+	},
+	{
+		name: "pages go on", file: "cluster/wire/handover.go",
+		old: "p.Next != (cluster.Cursor{}) && !q.After.Less(p.Next) || ", off: "",
+		pkg: "cluster/clustertest", test: "TestTheTwinPassesHandovers",
+	},
+	{
+		name: "chunks that are there", file: "cluster/wire/handover.go",
+		old: "r.Count > count-r.First", off: "false",
+		pkg: "cluster/clustertest", test: "TestTheTwinPassesHandovers",
+	},
 }

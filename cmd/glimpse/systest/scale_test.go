@@ -234,6 +234,15 @@ func TestScaleOutAndDrain(t *testing.T) {
 		t.Errorf("%d bytes more were read of others", got)
 	}
 	t.Logf("scaling out moved %d bytes of %d extents", want, extents)
+	for _, n := range look(t, s.nodes[0]).Nodes {
+		if n.Vitals == nil || n.Vitals.Disk == 0 || n.ID == self && n.Vitals.Taken != want {
+			t.Errorf("node 1 was told of %s: %+v", n.Name, n.Vitals)
+		}
+	}
+	status := testenv.Run(t, nil, testenv.Binary(t), append([]string{"cluster", "status"}, s.nodes[0].Args()...)...)
+	if strings.Count(status, "MiB") != 8 || !strings.Contains(status, "100.0%") {
+		t.Errorf("cluster status:\n%s", status)
+	}
 
 	drained, rest := s.nodes[2], []*testenv.Node{s.nodes[0], s.nodes[1], fourth}
 	self = look(t, drained).Self
