@@ -46,7 +46,6 @@ type node struct {
 	client *cachestore.Level
 	r      *source.Router
 	rep    *Replicator
-	old    bool // its version knows no hand-over
 }
 
 func (n *node) Self() ring.Node                               { return *n.self.Load() }
@@ -240,7 +239,11 @@ func (w *world) warm(rg *ring.Ring) {
 
 // read reads a range at a node.
 func (w *world) read(id string, o chunk.Object, off, n int64) error {
-	b, err := w.nodes[id].client.Open(context.Background(), o, off, n)
+	return w.nodes[id].read(o, off, n)
+}
+
+func (n *node) read(o chunk.Object, off, k int64) error {
+	b, err := n.client.Open(context.Background(), o, off, k)
 	if err != nil {
 		return err
 	}
@@ -249,8 +252,8 @@ func (w *world) read(id string, o chunk.Object, off, n int64) error {
 	if _, err := b.WriteTo(&got); err != nil {
 		return err
 	}
-	if want := w.images[o.Key][off : off+n]; !bytes.Equal(got.Bytes(), want) {
-		return fmt.Errorf("%d bytes that are not the %d of the image", got.Len(), n)
+	if want := n.w.images[o.Key][off : off+k]; !bytes.Equal(got.Bytes(), want) {
+		return fmt.Errorf("%d bytes that are not the %d of the image", got.Len(), k)
 	}
 	return nil
 }
@@ -262,12 +265,6 @@ func (w *world) total() (sum int64) {
 	for _, n := range w.moved {
 		sum += n
 	}
-	return sum
-}
-
-// all is the bytes of all images, without the zeros.
-func (w *world) all() (sum int64) {
-	w.extents(func(_ chunk.Object, _, _, _ int, n int64) { sum += n })
 	return sum
 }
 
