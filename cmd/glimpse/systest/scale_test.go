@@ -296,7 +296,7 @@ func TestScaleOutAndDrain(t *testing.T) {
 func TestARollingRestartIsSeenByNobody(t *testing.T) {
 	s, images := newScaled(t, 24<<20+12345)
 	for range 3 {
-		s.start("limits.shutdown_delay=2s") // four looks of the balancer
+		s.start("limits.shutdown_delay=1500ms") // three looks of the balancer
 	}
 	ready(t, s.nodes...)
 	image, balancer := images[0], testenv.HAProxy(t, s.nodes...)
