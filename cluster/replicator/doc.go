@@ -24,6 +24,7 @@
 //     any other: readers join it, and its digest is checked (Level.Pull).
 //   - Who owns an extent in a zone gets it from nodes of that zone; only a home owner
 //     asks other zones, and after its own.
+//   - What nobody asks for any more by its name, a private one, stays where it is.
 //   - The former owner forgets nothing: what it does not own any more leaves its cache
 //     as whatever is not wanted does.
 //   - A node of an earlier version that does not know the questions has nothing to

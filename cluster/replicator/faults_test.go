@@ -391,3 +391,20 @@ func TestAPassThatFailsIsRepeatedLessAndLess(t *testing.T) {
 		w.close()
 	})
 }
+
+// What nobody asks for by its name any more is not moved, and holds nobody up.
+func TestAFormerNameIsLeftBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nodes := members(3, "a")
+		w, before, was := full(t, nodes)
+		w.stale = "p:image-0"
+		now, fresh := w.joins(nodes, "a")
+		fresh.rep.Warm(t.Context())
+		if !fresh.rep.complete() {
+			t.Error("it is never warm")
+		}
+		delete(w.images, w.stale)
+		w.exactly(map[string]int64{"node-zz": w.change(before, now)["node-zz"]}, was)
+		w.close()
+	})
+}

@@ -43,9 +43,9 @@ type Config struct {
 	// HomeZone returns the zone whose nodes read an object's origin, as for package
 	// source.
 	HomeZone func(o chunk.Object) string
-	// Here is an object that another node told of, as this node treats it; nil: as it
-	// is.
-	Here func(ctx context.Context, o chunk.Object) chunk.Object
+	// Here is an object that another node told of, as this node treats it, and
+	// whether it is asked for by this name; nil: as it is.
+	Here func(ctx context.Context, o chunk.Object) (chunk.Object, bool)
 	Rate int64 // bytes per second that this node takes over; 0: no bound
 	// Settle is how long a ring must stand before a pass begins: a node that is
 	// only started again is back by then. 0: 3 s.
@@ -89,7 +89,7 @@ func New(c Config) *Replicator {
 		c.HomeZone = func(chunk.Object) string { return "" }
 	}
 	if c.Here == nil {
-		c.Here = func(_ context.Context, o chunk.Object) chunk.Object { return o }
+		c.Here = func(_ context.Context, o chunk.Object) (chunk.Object, bool) { return o, true }
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -37,7 +37,10 @@ func (r *Replicator) takeFrom(ctx context.Context, from ring.Node, level cluster
 }
 
 func (r *Replicator) takeHolding(ctx context.Context, from ring.Node, level cluster.Level, h cluster.Holding) (all cluster.Account, err error) {
-	o := r.c.Here(ctx, h.Object)
+	o, wanted := r.c.Here(ctx, h.Object)
+	if !wanted {
+		return all, nil
+	}
 	for _, run := range h.Runs {
 		for i := run.First; i < run.First+run.Count; i++ {
 			if !r.owns(r.c.Members.Ring(), r.c.Members.Self(), level, o, r.c.Geometry.ExtentOf(i)) {

@@ -29,6 +29,7 @@ type world struct {
 	nodes  map[string]*node
 
 	origin atomic.Int64 // bytes that it gave
+	stale  chunk.Key    // that no registry knows any more
 	pace   time.Duration
 	rate   int64
 
@@ -175,7 +176,9 @@ func (w *world) start(d ring.Node) *node {
 	never := func(chunk.Object, int) bool { return false }
 	n.client = n.store.LevelBefore("client", n.zone, cachestore.Outside{Source: n.r.ToZone(), Owns: n.r.OwnsZone, Keep: never})
 	n.r.Bind(n.zone, home)
-	n.rep = New(Config{Members: n, Peers: plane, Cache: cacheOf{n.store, n.zone}, Geometry: small, Rate: w.rate})
+	n.rep = New(Config{Members: n, Peers: plane, Cache: cacheOf{n.store, n.zone}, Geometry: small, Rate: w.rate, Here: func(_ context.Context, o chunk.Object) (chunk.Object, bool) {
+		return o, o.Key != w.stale
+	}})
 	w.nodes[d.ID] = n
 	l := &local{n: n}
 	w.net.Join(d.ID, keeper{l})

@@ -12,6 +12,7 @@ import (
 	"glimpse/cluster"
 	"glimpse/cluster/replicator"
 	"glimpse/cluster/ring"
+	"glimpse/proxy/ops"
 	"glimpse/registry"
 )
 
@@ -47,6 +48,13 @@ type movedCache struct {
 
 func (c movedCache) Pull(ctx context.Context, o chunk.Object, index int, from chunk.Source) error {
 	return c.zone.Pull(ctx, o, index, from)
+}
+
+// here is what other nodes' objects are to this one.
+func here(svc *ops.Service) func(ctx context.Context, o chunk.Object) (chunk.Object, bool) {
+	return func(ctx context.Context, o chunk.Object) (chunk.Object, bool) {
+		return svc.Here(ctx, o), svc.Current(ctx, o)
+	}
 }
 
 // Vitals tells of this node.

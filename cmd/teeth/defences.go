@@ -502,4 +502,14 @@ var defences = []defence{
 		old: "r.Count > count-r.First", off: "false",
 		pkg: "cluster/clustertest", test: "TestTheTwinPassesHandovers",
 	},
+	{
+		name: "former names stay", file: "cluster/replicator/take.go",
+		old: "if !wanted {", off: "if false && !wanted {",
+		pkg: "cluster/replicator", test: "TestAFormerNameIsLeftBehind",
+	},
+	{
+		name: "names that are current", file: "proxy/ops/here.go",
+		old: "return t.object.Key == o.Key", off: "return true",
+		pkg: "proxy/ops", test: "TestAFoldThatGivesTheHashMakesAManifest",
+	},
 }

@@ -2,8 +2,10 @@ package ops
 
 import (
 	"context"
+	"errors"
 
 	"glimpse/cachestore/chunk"
+	"glimpse/registry/image"
 )
 
 // Here is an object that another node asks for as this node treats it: whether it
@@ -28,4 +30,21 @@ func (s *Service) Here(ctx context.Context, o chunk.Object) chunk.Object {
 		}
 	}
 	return o
+}
+
+// Current says whether an object is still asked for by its name. A private key is
+// not when its image or location is gone, or its bytes have been hashed or found bad
+// since. What can't be found out now is.
+func (s *Service) Current(ctx context.Context, o chunk.Object) bool {
+	if o.Key.Content() {
+		return true
+	}
+	_, t, err := s.find(ctx, o)
+	switch {
+	case err == nil:
+		return t.object.Key == o.Key
+	case errors.Is(err, chunk.ErrChanged), errors.Is(err, chunk.ErrNotFound), errors.Is(err, errBad):
+		return false
+	}
+	return image.KindOf(err) != image.NotFound
 }

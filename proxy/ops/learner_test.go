@@ -36,6 +36,9 @@ func TestAFoldThatGivesTheHashMakesAManifest(t *testing.T) {
 					t.Fatal(err)
 				}
 				old := d.t.object
+				if !b.Current(t.Context(), old) {
+					t.Error("its name is not current before it has another one")
+				}
 				b.residents(old, data, []int{3, 0, 1, 4, 2})
 				synctest.Wait()
 				if s := b.Stats(); s.Learned != 1 || s.Mismatched != 0 {
@@ -51,6 +54,14 @@ func TestAFoldThatGivesTheHashMakesAManifest(t *testing.T) {
 				seg, err := b.Segment(t.Context(), d.t.object.Key, 0, geometry.Count(300))
 				if err != nil || !seg.Complete() {
 					t.Errorf("%v %v", seg, err)
+				}
+				if b.Current(t.Context(), old) || !b.Current(t.Context(), d.t.object) {
+					t.Error("the former name is current, or the new one is not")
+				}
+				gone := old
+				gone.Ref = "00000000-0000-0000-0000-000000000000/1"
+				if b.Current(t.Context(), gone) {
+					t.Error("a name of an image that is gone is current")
 				}
 				// A reader that began under the old name goes on.
 				if s, err := b.OpenRange(t.Context(), old, 0, 10); err != nil {
@@ -79,6 +90,9 @@ func TestBytesThatDoNotGiveTheHashAreRefused(t *testing.T) {
 		}
 		if _, err := b.Data(t.Context(), m); image.KindOf(err) != image.Unavailable {
 			t.Errorf("still served: %v", err)
+		}
+		if b.Current(t.Context(), d.t.object) {
+			t.Error("bytes that are refused have a current name")
 		}
 	})
 }
