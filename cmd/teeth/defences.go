@@ -509,7 +509,7 @@ var defences = []defence{
 	},
 	{
 		name: "names that are current", file: "proxy/ops/here.go",
-		old: "return t.object.Key == o.Key", off: "return true",
+		old: "return t.object.Key == o.Key", off: "return t.object.Key != \"\"",
 		pkg: "proxy/ops", test: "TestAFoldThatGivesTheHashMakesAManifest",
 	},
 }
