@@ -194,3 +194,21 @@ func TestDrainingHandsOver(t *testing.T) {
 		})
 	}
 }
+
+// A node gets more weight: what is its own now comes to it, and nothing else moves.
+func TestMoreWeightMovesWhatHasANewOwner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, sizes...)
+		nodes := members(4, "a")
+		before := w.settle(nodes...)
+		w.pass()
+		w.warm(before)
+		was := w.origin.Load()
+		nodes[1].Weight *= 3
+		now := w.settle(nodes...)
+		w.pass()
+		w.exactly(w.change(before, now), was)
+		w.has(now)
+		w.close()
+	})
+}
