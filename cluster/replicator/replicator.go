@@ -46,7 +46,7 @@ type Config struct {
 	// Here is an object that another node told of, as this node treats it, and
 	// whether it is asked for by this name; nil: as it is.
 	Here func(ctx context.Context, o chunk.Object) (chunk.Object, bool)
-	Rate int64 // bytes per second that this node takes over; 0: no bound
+	Rate *rate.Limiter // of bytes that this node takes over, with a burst of a chunk at least; nil: no bound
 	// Settle is how long a ring must stand before a pass begins: a node that is
 	// only started again is back by then. 0: 3 s.
 	Settle  time.Duration
@@ -66,8 +66,7 @@ const (
 // Replicator takes over what this node owns now, and has others take over what it
 // does not own any more.
 type Replicator struct {
-	c     Config
-	limit *rate.Limiter
+	c Config
 
 	taken, given atomic.Int64 // bytes
 
@@ -94,11 +93,10 @@ func New(c Config) *Replicator {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	r := &Replicator{c: c, takers: map[string]bool{}, limit: rate.NewLimiter(rate.Inf, 0)}
-	if c.Rate > 0 {
-		r.limit = rate.NewLimiter(rate.Limit(c.Rate), int(c.Geometry.Chunk))
+	if c.Rate == nil {
+		c.Rate = rate.NewLimiter(rate.Inf, 0)
 	}
-	return r
+	return &Replicator{c: c, takers: map[string]bool{}}
 }
 
 // Taken and Given are the bytes that were moved here, and from here to others on

@@ -79,7 +79,7 @@ func (r *Replicator) takeChunk(ctx context.Context, from ring.Node, level cluste
 		a.Left = 1
 	}
 	if n > 0 {
-		if err := r.limit.WaitN(ctx, int(min(n, int64(r.c.Geometry.Chunk)))); err != nil {
+		if err := r.c.Rate.WaitN(ctx, int(min(n, int64(r.c.Geometry.Chunk)))); err != nil {
 			return a, err
 		}
 	}

@@ -16,7 +16,9 @@ import (
 	"glimpse/cluster"
 	"glimpse/cluster/clustertest"
 	"glimpse/cluster/ring"
+
 	"glimpse/cluster/source"
+	"golang.org/x/time/rate"
 )
 
 var small = chunk.Geometry{Chunk: 8 << 10, Extent: 4}
@@ -176,7 +178,7 @@ func (w *world) start(d ring.Node) *node {
 	never := func(chunk.Object, int) bool { return false }
 	n.client = n.store.LevelBefore("client", n.zone, cachestore.Outside{Source: n.r.ToZone(), Owns: n.r.OwnsZone, Keep: never})
 	n.r.Bind(n.zone, home)
-	n.rep = New(Config{Members: n, Peers: plane, Cache: cacheOf{n.store, n.zone}, Geometry: small, Rate: w.rate, Here: func(_ context.Context, o chunk.Object) (chunk.Object, bool) {
+	n.rep = New(Config{Members: n, Peers: plane, Cache: cacheOf{n.store, n.zone}, Geometry: small, Rate: w.bound(), Here: func(_ context.Context, o chunk.Object) (chunk.Object, bool) {
 		return o, o.Key != w.stale
 	}})
 	w.nodes[d.ID] = n
@@ -292,4 +294,12 @@ func members(n int, zones ...string) (all []ring.Node) {
 		all = append(all, ring.Node{ID: fmt.Sprintf("node-%02d", i), Zone: zones[i%len(zones)], Weight: 1 << 30, State: ring.Ready})
 	}
 	return all
+}
+
+// bound is what a node may take over; nil where the world has none.
+func (w *world) bound() *rate.Limiter {
+	if w.rate == 0 {
+		return nil
+	}
+	return rate.NewLimiter(rate.Limit(w.rate), int(small.Chunk))
 }

@@ -35,8 +35,8 @@ type FreshConfig struct {
 	Resident func(o chunk.Object, index int) bool
 	// From is a level over Router.ToUploader.
 	From chunk.Source
-	Rate int64 // bytes per second; 0: no bound
-	Most int64 // bytes that are fetched of one image; 0: no bound
+	Rate *rate.Limiter // of bytes, with a burst of a chunk at least; nil: no bound
+	Most int64         // bytes that are fetched of one image; 0: no bound
 	Log  *slog.Logger
 }
 
@@ -45,7 +45,6 @@ type FreshConfig struct {
 // it is worth a look: what the bytes are, and who has them, it finds out itself.
 type Fresh struct {
 	c       FreshConfig
-	rate    *rate.Limiter
 	waiting chan fresh
 	stop    func()
 
@@ -66,10 +65,10 @@ type FreshCounts struct {
 
 // NewFresh listens to rumours. Close ends that, and Run does the work.
 func NewFresh(c FreshConfig) *Fresh {
-	f := &Fresh{c: c, waiting: make(chan fresh, mostFresh), rate: rate.NewLimiter(rate.Inf, 0)}
-	if c.Rate > 0 {
-		f.rate = rate.NewLimiter(rate.Limit(c.Rate), int(max(c.Rate, c.Router.c.Geometry.Chunk)))
+	if c.Rate == nil {
+		c.Rate = rate.NewLimiter(rate.Inf, 0)
 	}
+	f := &Fresh{c: c, waiting: make(chan fresh, mostFresh)}
 	f.stop = c.Rumors.Hear(f.hear)
 	return f
 }
@@ -147,7 +146,7 @@ func (f *Fresh) fetch(ctx context.Context, u fresh) {
 		if !owns || f.c.Resident(o, i) {
 			continue
 		}
-		if err := f.rate.WaitN(ctx, int(g.Len(i, o.Size))); err != nil {
+		if err := f.c.Rate.WaitN(ctx, int(g.Len(i, o.Size))); err != nil {
 			return
 		}
 		n, err := f.chunk(ctx, o, i)

@@ -14,6 +14,8 @@ import (
 	"glimpse/cachestore/chunk"
 	"glimpse/cluster"
 	"glimpse/cluster/ring"
+
+	"golang.org/x/time/rate"
 )
 
 func (w *world) whoUploaded(context.Context, chunk.Object) (string, error) { return w.uploader, nil }
@@ -140,12 +142,16 @@ func (n *bused) Spread(x cluster.Rumor) error {
 }
 
 // freshen has all nodes listen to rumours.
-func (w *world) freshen(ctx context.Context, rate int64) (all map[string]*Fresh) {
+func (w *world) freshen(ctx context.Context, bytes int64) (all map[string]*Fresh) {
 	all = map[string]*Fresh{}
 	b := &bus{}
+	limit := rate.Limit(bytes)
+	if bytes == 0 {
+		limit = rate.Inf
+	}
 	for id, n := range w.nodes {
 		f := NewFresh(FreshConfig{
-			Router: n.r, Rumors: b.join(), From: n.fresh, Resident: n.store.Resident, Rate: rate, Log: slog.New(slog.DiscardHandler),
+			Router: n.r, Rumors: b.join(), From: n.fresh, Resident: n.store.Resident, Rate: rate.NewLimiter(limit, int(max(bytes, int64(small.Chunk)))), Log: slog.New(slog.DiscardHandler),
 			Object: func(context.Context, string) (chunk.Object, error) { return w.object(), nil },
 		})
 		all[id] = f
@@ -161,8 +167,8 @@ func TestAFreshUploadGoesToItsOwners(t *testing.T) {
 		nodes := members(8, "a", "b")
 		w := settle(t, imageSize, nodes...)
 		ctx, stop := context.WithCancel(t.Context())
-		const rate = 8 * 64 << 10
-		all := w.freshen(ctx, rate)
+		const pace = 8 * 64 << 10
+		all := w.freshen(ctx, pace)
 		by := nodes[5].ID
 		w.upload(by, func(int) bool { return true })
 		all[by].Tell("image")

@@ -32,6 +32,7 @@ import (
 	"glimpse/registry"
 
 	"github.com/google/renameio/v2"
+	"golang.org/x/time/rate"
 )
 
 // clusterNode is a node's part in its cluster.
@@ -52,7 +53,8 @@ type clusterNode struct {
 	identity *ca.Identity // nil: plain text on loopback
 	heart    *registry.Heart
 	table    registry.Nodes
-	silent   atomic.Int64 // nodes that did not say that they forgot a record
+	pace     *rate.Limiter // of what is moved here from other nodes without being asked for
+	silent   atomic.Int64  // nodes that did not say that they forgot a record
 }
 
 // newCluster is a node's part before it has joined; nil for a node alone.
@@ -108,6 +110,10 @@ func (cl *clusterNode) prepare(ctx context.Context, n *node, id string, g chunk.
 	n.onClose(func(context.Context) error { return ignoreClosed(cl.listener.Close()) })
 	cl.peers = peers.New(peers.Config{Self: id, Identity: cl.identity})
 	n.onClose(func(context.Context) error { cl.peers.Close(); return nil })
+	cl.pace = rate.NewLimiter(rate.Inf, 0)
+	if most := int(c.Cluster.RebalanceRate); most > 0 {
+		cl.pace = rate.NewLimiter(rate.Limit(most), int(g.Chunk))
+	}
 	cl.counted = &counted{Peers: cl.peers, zone: c.Node.Zone}
 	cl.router = source.New(source.Config{
 		Members: later{cl}, Peers: cl.counted, Geometry: g, Origin: svc,
@@ -263,6 +269,7 @@ func (cl *clusterNode) levels(s *cachestore.Store, c replicator.Config) (client 
 	})
 	cl.router.Bind(zone, home)
 	cl.store, cl.uploads = s, s.Level("fresh", cl.router.ToUploader())
+	c.Rate = cl.pace
 	c.Members, c.Peers, c.Cache = later{cl}, cl.peers, movedCache{s, zone}
 	cl.handover.Replicator, cl.handover.cache = replicator.New(c), s
 	return client

@@ -16,7 +16,7 @@ func (cl *clusterNode) freshen(n *node, c config.Config, log *slog.Logger) {
 	n.onClose(func(context.Context) error { cl.rumors.Close(); return nil })
 	cl.fresh = source.NewFresh(source.FreshConfig{
 		Router: cl.router, Rumors: cl.rumors, Object: cl.svc.Fresh, Resident: cl.store.Resident, From: cl.uploads,
-		Rate: int64(c.Cluster.RebalanceRate), Log: log,
+		Rate: cl.pace, Log: log,
 		// More would displace what has come before.
 		Most: max(int64(c.Cache.Disk.Size), int64(c.Cache.Memory.Size)) / 2,
 	})

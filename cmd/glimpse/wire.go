@@ -98,7 +98,7 @@ func build(ctx context.Context, c config.Config, log *slog.Logger) (_ *node, err
 	if err = n.cluster.prepare(ctx, n, id, cluster.geometry, svc, leases); err != nil {
 		return nil, errors.Join(err, cache.Close(ctx), svc.Close(ctx))
 	}
-	front.bind(cache, svc, n.cluster, replicator.Config{Geometry: cluster.geometry, Here: here(svc), Rate: int64(c.Cluster.RebalanceRate), Log: log})
+	front.bind(cache, svc, n.cluster, replicator.Config{Geometry: cluster.geometry, Here: here(svc), Log: log})
 	n.onClose(cache.Close)
 	n.onClose(svc.Close)
 	metrics.watch(cache, svc)

@@ -484,7 +484,7 @@ var defences = []defence{
 	},
 	{
 		name: "rebalance rate", file: "cluster/replicator/take.go",
-		old: "\tif n > 0 {\n\t\tif err := r.limit", off: "\tif false {\n\t\tif err := r.limit",
+		old: "\tif n > 0 {\n\t\tif err := r.c.Rate", off: "\tif false {\n\t\tif err := r.c.Rate",
 		pkg: "cluster/replicator", test: "TestTheRateIsKept",
 	},
 	{
