@@ -25,16 +25,18 @@ type apiFlags struct {
 	Quiet    bool   `short:"q" help:"Say nothing but errors."`
 }
 
-// withAPI logs in. Its context ends with the first SIGINT or SIGTERM.
+// withAPI logs in. Its context ends with the first SIGINT or SIGTERM; a second one
+// ends the process, whatever it waits for.
 func (f apiFlags) withAPI(parent context.Context, fn func(context.Context, *imageapi.Session) error) error {
 	ctx, stop := signal.NotifyContext(parent, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop)
 	s, err := imageapi.Open(ctx, imageapi.Login{Cloud: f.OSCloud, Endpoint: f.Endpoint})
 	if err == nil {
 		defer s.Close()
 		err = fn(ctx, s)
 	}
-	if ctx.Err() == nil {
+	if err == nil || ctx.Err() == nil { // what is done is done
 		return err
 	}
 	if imageapi.CodeOf(err) == 0 && errors.Is(err, context.Canceled) {
@@ -68,6 +70,9 @@ type pullCmd struct {
 
 // Run says at the end what was done, on the standard error.
 func (c pullCmd) Run(ctx context.Context, out io.Writer) error {
+	if c.File == "" || c.Stall <= 0 || c.GiveUp <= 0 || c.Streams <= 0 || c.Nodes <= 0 {
+		return imageapi.Errorf(imageapi.Usage, "the file needs a name, and --stall, --give-up, --streams and --nodes more than 0")
+	}
 	return c.withAPI(ctx, func(ctx context.Context, s *imageapi.Session) error {
 		m, err := s.Find(ctx, c.Image)
 		if err != nil {
@@ -83,13 +88,14 @@ func (c pullCmd) Run(ctx context.Context, out io.Writer) error {
 			}
 			c.say("one stream only: %v", err)
 		}
+		unsure := err
 		nodes, err := s.Nodes(ctx, c.Zone)
 		if err != nil {
 			return err
 		}
 		b := c.bar(*m.Size, "pulling")
 		p := pull.Config{
-			Session: s, Image: m, Manifest: manifest, Nodes: nodes, Streams: c.Streams, Use: c.Nodes, Stall: c.Stall, GiveUp: c.GiveUp,
+			Session: s, Image: m, Manifest: manifest, Unsure: unsure, Nodes: nodes, Streams: c.Streams, Use: c.Nodes, Stall: c.Stall, GiveUp: c.GiveUp,
 			Progress: func(n int64) { _ = b.Add64(n) },
 		}
 		start := time.Now()

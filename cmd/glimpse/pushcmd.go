@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"glimpse/cmd/glimpse/imageapi"
@@ -32,11 +33,14 @@ type pushCmd struct {
 
 // Run prints the image's id.
 func (c pushCmd) Run(ctx context.Context, in *os.File, out io.Writer) error {
+	if c.Stall <= 0 {
+		return imageapi.Errorf(imageapi.Usage, "--stall has to be more than 0")
+	}
 	return c.withAPI(ctx, func(ctx context.Context, s *imageapi.Session) error {
 		p := push.Config{Session: s, Attributes: c.attributes(), Store: c.Store, Stall: c.Stall, Stream: in}
 		total := int64(-1)
 		if c.File != "-" {
-			f, err := os.Open(c.File)
+			f, err := os.OpenFile(c.File, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would be waited for
 			if err != nil {
 				return err
 			}

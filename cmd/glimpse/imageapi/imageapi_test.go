@@ -2,10 +2,12 @@ package imageapi
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"encoding/pem"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -81,8 +83,8 @@ func TestNodesAreWhoTheyShouldBe(t *testing.T) {
 		w.Header().Set("Content-Type", "application/json; charset=UTF-8")
 		fmt.Fprintf(w, `{"self": {"id": "front", "zone": "z"}, "nodes": [
 			{"id": "slow", "zone": "z", "api": %q}, {"id": "good", "zone": "z", "api": %q}, {"id": "stranger", "zone": "z", "api": %q},
-			{"id": "dead", "zone": "z", "api": "127.0.0.1:1"}, {"id": "front", "zone": "z", "api": "127.0.0.1:2"}, {"id": "none", "zone": "z", "api": ""}]}`,
-			addr(slow), addr(good), addr(stranger))
+			{"id": "dead", "zone": "z", "api": "127.0.0.1:1"}, {"id": "front", "zone": "z", "api": "127.0.0.1:2"}, {"id": "none", "zone": "z", "api": ""}, {"zone": "z", "api": %q}]}`,
+			addr(slow), addr(good), addr(stranger), addr(stranger))
 	})
 	s := open(t, front.URL)
 	nodes, err := s.Nodes(t.Context(), "")
@@ -198,6 +200,17 @@ func TestManifests(t *testing.T) {
 	}
 }
 
+// A server can't make a client read on for ever.
+func TestAManifestIsBounded(t *testing.T) {
+	const size = (maxCount + 1) * minChunk
+	b := written(size, minChunk)
+	binary.BigEndian.PutUint32(b[20:], maxCount+1)
+	rest := bytes.NewReader(make([]byte, 1<<20))
+	if _, err := readManifest(io.MultiReader(bytes.NewReader(b[:manifestHead]), rest), size); err == nil || rest.Len() < 1<<20 {
+		t.Errorf("%v, and %d bytes are unread", err, rest.Len())
+	}
+}
+
 func FuzzManifest(f *testing.F) {
 	f.Add(written(10_000, 8192, Digest{1}, Digest{}), int64(10_000))
 	f.Fuzz(func(t *testing.T, b []byte, size int64) {
@@ -215,5 +228,49 @@ func TestWhatAnAnswerSays(t *testing.T) {
 	}
 	if got := plainText(bytes.Repeat([]byte("ä"), 1000)); len(got) > 310 {
 		t.Errorf("%d bytes", len(got))
+	}
+}
+
+// A cloud that is named counts alone: neither the token of another one goes to it,
+// nor its own to the endpoint of another.
+func TestANamedCloudCountsAlone(t *testing.T) {
+	var shown atomic.Value
+	keystone, _ := nosy(t, func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		if r.Method == http.MethodPost {
+			shown.Store(string(b) + r.Header.Get("X-Auth-Token"))
+		}
+		w.WriteHeader(http.StatusUnauthorized)
+	})
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "clouds.yaml"), fmt.Appendf(nil, "clouds: {b: {auth: {auth_url: %q, username: u, password: p, project_name: x, user_domain_name: d, project_domain_name: d}}}", keystone.URL+"/v3"), 0o600))
+	t.Setenv("OS_CLIENT_CONFIG_FILE", filepath.Join(dir, "clouds.yaml"))
+	t.Setenv("OS_TOKEN", "of-cloud-a")
+	for _, endpoint := range []string{"", "http://a.example.org"} {
+		t.Setenv("OS_IMAGE_ENDPOINT", endpoint)
+		shown.Store("")
+		s, err := Open(t.Context(), Login{Cloud: "b"})
+		if CodeOf(err) != NotAllowed {
+			t.Errorf("%+v, %v", s, err)
+		}
+		if got := shown.Load().(string); got == "" || strings.Contains(got, "of-cloud-a") {
+			t.Errorf("endpoint %q: Keystone was shown %q", endpoint, got)
+		}
+	}
+}
+
+// A node that refuses and then says nothing more is not waited for.
+func TestARefusalThatDoesNotEnd(t *testing.T) {
+	srv, asked := nosy(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	})
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 20*time.Second, io.ErrNoProgress)
+	defer cancel()
+	_, err := open(t, srv.URL).Range(ctx, srv.URL, "x", 0, 1, 1, 100*time.Millisecond)
+	if CodeOf(err) != Unreachable || asked.Load() != 1 || ctx.Err() != nil {
+		t.Errorf("%v, %v", err, ctx.Err())
 	}
 }

@@ -18,7 +18,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Login says whom to ask, as whom. What is empty is taken from the OS_* variables.
+// Login says whom to ask, as whom. What is empty is taken from the OS_* variables,
+// unless a cloud is named: a token of one cloud must not go to another.
 type Login struct {
 	Cloud    string // of clouds.yaml
 	Endpoint string // of the Image API, instead of the catalog's
@@ -40,12 +41,12 @@ func getenv(names ...string) string {
 func Open(ctx context.Context, l Login) (*Session, error) {
 	if l.Cloud == "" {
 		l.Cloud = os.Getenv("OS_CLOUD")
-	}
-	if l.Endpoint == "" {
-		l.Endpoint = getenv("OS_IMAGE_ENDPOINT", "OS_IMAGE_ENDPOINT_OVERRIDE", "OS_IMAGE_URL", "OS_ENDPOINT")
-	}
-	if l.Token == "" {
-		l.Token = getenv("OS_TOKEN", "OS_AUTH_TOKEN")
+		if l.Endpoint == "" {
+			l.Endpoint = getenv("OS_IMAGE_ENDPOINT", "OS_IMAGE_ENDPOINT_OVERRIDE", "OS_IMAGE_URL", "OS_ENDPOINT")
+		}
+		if l.Token == "" {
+			l.Token = getenv("OS_TOKEN", "OS_AUTH_TOKEN")
+		}
 	}
 	auth, where, secure, err := options(l.Cloud)
 	if err != nil {

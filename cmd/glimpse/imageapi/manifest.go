@@ -36,6 +36,7 @@ const (
 	manifestHead = 24
 	minChunk     = 4 << 10
 	maxChunk     = 64 << 20
+	maxCount     = 1 << 22 // 16 TiB of the usual chunks, 128 MiB of digests
 )
 
 // Manifest asks for an image's. It is nil where the server has none for the image,
@@ -80,7 +81,7 @@ func readManifest(r io.Reader, size int64) (*Manifest, error) {
 	switch {
 	case m.Size != size:
 		return nil, fmt.Errorf("it tells of %d bytes, the record of %d", m.Size, size)
-	case m.Chunk < minChunk || m.Chunk > maxChunk || bits.OnesCount64(uint64(m.Chunk)) != 1 || count != (size+m.Chunk-1)/m.Chunk:
+	case m.Chunk < minChunk || m.Chunk > maxChunk || bits.OnesCount64(uint64(m.Chunk)) != 1 || count > maxCount || count != (size+m.Chunk-1)/m.Chunk:
 		return nil, fmt.Errorf("%d chunks of %d bytes make no sense", count, m.Chunk)
 	}
 	m.Digests = make([]Digest, 0, min(count, 1<<14)) // more as they come

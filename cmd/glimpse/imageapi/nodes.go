@@ -41,7 +41,7 @@ func (s *Session) Nodes(ctx context.Context, zone string) ([]Node, error) {
 	}
 	list := []probed{{Node: Node{Base: s.Endpoint, Near: t.Self.Zone == zone}}}
 	for _, n := range t.Nodes {
-		if base := s.baseOf(n.API); base != "" && n.ID != t.Self.ID {
+		if base := s.baseOf(n.API); base != "" && n.ID != "" && n.ID != t.Self.ID {
 			list = append(list, probed{Node{Base: base, Near: n.Zone == zone}, n.ID})
 		}
 	}

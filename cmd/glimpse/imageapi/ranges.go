@@ -58,13 +58,11 @@ func (s *Session) open(ctx context.Context, base, id, ranges string, stall time.
 		h["Range"] = []string{ranges}
 	}
 	resp, err := s.do(ctx, request{method: "GET", base: base, path: imagePath(id) + "/file", header: h})
+	if err == nil && resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusPartialContent {
+		err = refused(resp) // which reads, too
+	}
 	timer.Stop()
 	if err != nil {
-		cancel(nil)
-		return nil, false, err
-	}
-	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusPartialContent {
-		err := refused(resp)
 		cancel(nil)
 		return nil, false, err
 	}

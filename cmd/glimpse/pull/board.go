@@ -195,7 +195,7 @@ func (b *board) spoilt(r *run, i int, n *node) int {
 	defer b.mu.Unlock()
 	b.wrong[i] = append(b.wrong[i], n)
 	r.at, r.since = i+1, time.Now()
-	if !b.done[i] && !b.coveredLocked(i) {
+	if !b.done[i] && !b.aloneLocked(i) {
 		b.todo = slices.Insert(b.todo, 0, span{i, i + 1})
 	}
 	b.changeLocked()
@@ -210,7 +210,7 @@ func (b *board) leave(r *run) {
 	var back []span
 	for i := r.at; i < r.to; i++ {
 		switch {
-		case b.done[i] || b.coveredLocked(i):
+		case b.done[i] || b.aloneLocked(i):
 		case len(back) > 0 && back[len(back)-1].to == i:
 			back[len(back)-1].to++
 		default:
@@ -221,10 +221,12 @@ func (b *board) leave(r *run) {
 	b.changeLocked()
 }
 
-// coveredLocked says whether a run has chunk i before it.
-func (b *board) coveredLocked(i int) bool {
+// aloneLocked says whether a run has chunk i before it, after another one that had
+// it has ended. Such a run may be doubled again.
+func (b *board) aloneLocked(i int) bool {
 	for r := range b.running {
 		if r.at <= i && i < r.to {
+			r.double = false
 			return true
 		}
 	}

@@ -120,3 +120,28 @@ func TestNoChunkIsLost(t *testing.T) {
 		}
 	})
 }
+
+// A chunk that is hardly moving is doubled again where the second fetch has failed.
+func TestAChunkIsDoubledAgain(t *testing.T) {
+	b := newBoard([]bool{true}, 1)
+	now := time.Now()
+	first, _ := b.nextLocked(now)
+	for i, end := range []func(*run){
+		b.leave,
+		func(r *run) {
+			b.spoilt(r, 0, &node{})
+			b.leave(r)
+		},
+		b.leave,
+	} {
+		now = now.Add(doubleAfter)
+		second, _ := b.nextLocked(now)
+		if second == nil || second.from != first.from {
+			t.Fatalf("time %d: not doubled", i+1)
+		}
+		if third, _ := b.nextLocked(now.Add(doubleAfter)); third != nil {
+			t.Fatalf("time %d: fetched by three", i+1)
+		}
+		end(second)
+	}
+}

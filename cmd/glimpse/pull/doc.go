@@ -9,7 +9,8 @@
 // while, and others go on at the chunk where it stood. Chunks of zeros are neither
 // fetched nor written. Until the rename there are FILE.part and a small
 // FILE.part.json that says of which image it is; a later pull reads what is there,
-// keeps what is right and fetches the rest.
+// keeps what is right and fetches the rest. Where it can't be told what the chunks
+// are, because nobody answers, what is there is left alone and the pull ends.
 //
 // What may be lost: what a crash of the machine had not let reach the disk; it is
 // found by its digest and fetched again.

@@ -59,7 +59,8 @@ func openPart(name string, c Config) (_ *part, err error) {
 		return nil, err
 	}
 	p := &part{name: name}
-	if p.f, err = os.OpenFile(name+".part", os.O_RDWR|os.O_CREATE, 0o666); err != nil {
+	// Where others may write, a link could lead to any file.
+	if p.f, err = os.OpenFile(name+".part", os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o666); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -68,20 +69,47 @@ func openPart(name string, c Config) (_ *part, err error) {
 		}
 	}()
 	if err := unix.Flock(int(p.f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return nil, fmt.Errorf("%s.part is being written by another process", name)
+		return nil, errBusy(name)
 	}
-	return p, p.begin(c.journal())
+	if err := p.still(); err != nil {
+		return nil, err
+	}
+	return p, p.begin(c.journal(), c.Unsure)
+}
+
+func errBusy(name string) error {
+	return fmt.Errorf("%s.part is being written by another process", name)
+}
+
+// still says whether what is open and locked is the part file. Another pull may have
+// finished between the two: what is open is then its file, whole, and not to be touched.
+func (p *part) still() error {
+	have, err := p.f.Stat()
+	if err != nil {
+		return err
+	}
+	if !have.Mode().IsRegular() {
+		return imageapi.Errorf(imageapi.Usage, "%s is there and no file", p.f.Name())
+	}
+	if at, err := os.Lstat(p.f.Name()); err != nil || !os.SameFile(at, have) {
+		return errBusy(p.name)
+	}
+	return nil
 }
 
 // begin keeps what is there of the same image. Chunks are looked at, whatever they
 // were fetched by; a stream goes on where one has ended.
-func (p *part) begin(want journal) error {
+func (p *part) begin(want journal, unsure error) error {
 	var have journal
 	if b, err := os.ReadFile(p.journal()); err == nil && json.Unmarshal(b, &have) == nil {
 		if have == want {
 			return nil
 		}
+		chunks := have.Manifest != ""
 		have.Manifest = want.Manifest
+		if chunks && have == want && unsure != nil {
+			return &imageapi.Error{Code: imageapi.Unreachable, Msg: p.f.Name() + " holds chunks that can't be looked at now; try again, or remove it", Err: unsure}
+		}
 	}
 	if have != want || want.Manifest == "" {
 		// First the bytes go, then the journal tells of others.
@@ -129,6 +157,10 @@ func (p *part) finish() error {
 // fetched: of these and of those of zeros there is nothing in the file then, not
 // even a block. It counts the bytes that need not be fetched.
 func (p *part) missing(ctx context.Context, m *imageapi.Manifest, progress func(int64)) (want []bool, kept int64, err error) {
+	st, err := p.f.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
 	if err := p.f.Truncate(m.Size); err != nil {
 		return nil, 0, err
 	}
@@ -136,7 +168,11 @@ func (p *part) missing(ctx context.Context, m *imageapi.Manifest, progress func(
 	buf := make([]byte, m.Chunk)
 	for i, digest := range m.Digests {
 		off, n := m.Span(i)
-		hole, err := p.hole(off, n)
+		hole := off >= st.Size()
+		var err error
+		if !hole {
+			hole, err = p.hole(off, n)
+		}
 		if err == nil && !hole {
 			if _, err = p.f.ReadAt(buf[:n], off); err == nil && !m.Zero(i) && blake3.Sum256(buf[:n]) == digest {
 				kept += n

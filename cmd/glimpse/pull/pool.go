@@ -34,6 +34,10 @@ const (
 	longWait  = 10 * time.Second
 )
 
+// forgiven is after how many failures in a row a node is no longer waited for where
+// the others gave wrong bytes.
+const forgiven = 5
+
 func newPool(list []imageapi.Node, use int) *pool {
 	p := &pool{use: max(use, 1)}
 	for _, n := range list {
@@ -43,8 +47,9 @@ func newPool(list []imageapi.Node, use int) *pool {
 }
 
 // pick returns the least busy of the nodes in use: none that gave wrong bytes if
-// there is another, however far, and not the slow one if another is in use. It waits while none may be asked; an error says that none
-// ever will. The caller gives the node back by failed or fine.
+// there is another, however far or soon to be asked again, and not the slow one if
+// another is in use. It waits while none may be asked; an error says that none ever
+// will. The caller gives the node back by failed or fine.
 func (p *pool) pick(ctx context.Context, avoid shunned) (*node, error) {
 	for {
 		n, wait, err := p.next(avoid, time.Now())
@@ -66,13 +71,14 @@ func (p *pool) next(avoid shunned, now time.Time) (_ *node, wait time.Duration, 
 	defer p.mu.Unlock()
 	var up, good []*node
 	wait = longWait
-	outs := 0
+	outs, hope := 0, false
 	for _, n := range p.all {
 		switch {
 		case n.out:
 			outs++
 		case now.Before(n.until):
 			wait = min(wait, n.until.Sub(now))
+			hope = hope || n.failures <= forgiven && !slices.Contains(avoid.wrong, n)
 		default:
 			up = append(up, n)
 			if !slices.Contains(avoid.wrong, n) {
@@ -83,7 +89,7 @@ func (p *pool) next(avoid shunned, now time.Time) (_ *node, wait time.Duration, 
 	switch {
 	case outs == len(p.all):
 		return nil, 0, p.last
-	case len(up) == 0:
+	case len(up) == 0 || len(good) == 0 && hope:
 		return nil, wait, nil
 	case len(good) == 0:
 		good = up
@@ -128,7 +134,11 @@ func (p *pool) failed(n *node, err error) {
 		n.out = true
 		return
 	}
-	n.until = time.Now().Add(min(longWait, firstWait<<min(n.failures, 10)))
+	now := time.Now()
+	if now.Before(n.until) {
+		return // a stream that broke off with others
+	}
+	n.until = now.Add(min(longWait, firstWait<<min(n.failures, 10)))
 	n.failures++
 }
 

@@ -81,3 +81,35 @@ func TestWhoIsNotAskedAgain(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// A node that gave wrong bytes is not asked again because a good one is away for a
+// moment, but is where that one has failed often.
+func TestAGoodNodeIsWaitedFor(t *testing.T) {
+	p := newPool([]imageapi.Node{{Base: "bad", Near: true}, {Base: "good"}}, 2)
+	bad, good := p.all[0], p.all[1]
+	now := time.Now()
+	good.until, good.failures = now.Add(time.Second), 1
+	avoid := shunned{wrong: []*node{bad}}
+	if n, wait, err := p.next(avoid, now); n != nil || wait != time.Second || err != nil {
+		t.Errorf("%v, %v, %v", n, wait, err)
+	}
+	if n, _, _ := p.next(avoid, good.until); n != good {
+		t.Error("it was waited for, and another is asked")
+	}
+	good.failures = forgiven + 1
+	if n, _, _ := p.next(avoid, now); n != bad {
+		t.Error("it is waited for again and again")
+	}
+}
+
+// Streams that break off together are one failure.
+func TestStreamsThatBreakOffTogether(t *testing.T) {
+	p := newPool([]imageapi.Node{{Base: "a"}}, 1)
+	n := p.all[0]
+	for range 8 {
+		p.failed(n, errIdle)
+	}
+	if wait := time.Until(n.until); wait > firstWait {
+		t.Errorf("it is left alone for %v", wait)
+	}
+}

@@ -12,6 +12,7 @@ type Config struct {
 	Session  *imageapi.Session
 	Image    imageapi.Image     // its Size is known
 	Manifest *imageapi.Manifest // nil: not known
+	Unsure   error              // why it can't be told whether there is one; a part file of chunks is kept then
 	Nodes    []imageapi.Node    // the nearest first, at least one
 	Streams  int                // connections at once
 	Use      int                // nodes at once

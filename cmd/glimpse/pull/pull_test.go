@@ -212,6 +212,14 @@ func TestChunksAreKeptOfAStream(t *testing.T) {
 		t.Errorf("%d bytes were kept", r.Kept)
 	}
 	half(t, c, out)
+	unsure := stream
+	unsure.Unsure = errIdle
+	if _, err := unsure.ToFile(t.Context(), out); !errors.Is(err, errIdle) {
+		t.Errorf("chunks are thrown away because nobody tells what they are: %v", err)
+	}
+	if st, err := os.Stat(out + ".part"); err != nil || st.Size() != c.size() {
+		t.Errorf("the chunks are gone: %v, %v", st, err)
+	}
 	r, err = stream.ToFile(t.Context(), out)
 	must(t, err)
 	o.check(out)
@@ -327,5 +335,24 @@ func TestAServerThatHasNoRangesIsReadFromTheStart(t *testing.T) {
 	must(t, err)
 	if !bytes.Equal(b.Bytes(), o.data) {
 		t.Error("a pipe got other bytes")
+	}
+}
+
+// A server that has no ranges and breaks off now here, now there, is given up.
+func TestBytesThatComeAgainAreNoProgress(t *testing.T) {
+	o := newOrigin(t, imageSize, 1)
+	s := o.serve(func(s *server, w http.ResponseWriter, r *http.Request, data []byte) bool {
+		r.Header.Del("Range")
+		n := imageSize/2 - int(s.faults.Load()%2)*imageSize/4
+		http.ServeContent(&short{w, s, n}, r, "", time.Time{}, bytes.NewReader(data))
+		return true
+	})
+	c, _ := o.config(s)
+	c.Manifest, c.GiveUp = nil, time.Second
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	_, err := c.ToFile(ctx, filepath.Join(t.TempDir(), "out"))
+	if n := s.faults.Load(); n < 2 || ctx.Err() != nil || imageapi.CodeOf(err) != imageapi.Unreachable {
+		t.Errorf("%v, after %d transfers that broke off", err, n)
 	}
 }

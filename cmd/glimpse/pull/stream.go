@@ -115,7 +115,7 @@ func (s *serial) run(ctx context.Context) error {
 			return err
 		}
 		err = s.fetch(ctx, n)
-		if s.at < mark || s.at >= mark+progress {
+		if s.at >= mark+progress { // what comes again is none
 			moved, mark = time.Now(), s.at
 		}
 		var f *fatal

@@ -146,6 +146,9 @@ func (b *body) Read(p []byte) (int, error) {
 		wait = max(wait, answerTimeout)
 	}
 	b.timer.Reset(wait)
+	if errors.Is(err, io.EOF) && b.left >= 0 && b.n.Load() < b.left {
+		err = io.ErrUnexpectedEOF // it has become shorter
+	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = imageapi.Wrap(imageapi.Failed, err, "the file can't be read")
 	}

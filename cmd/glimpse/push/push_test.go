@@ -148,3 +148,18 @@ func TestFormats(t *testing.T) {
 		t.Errorf("a fixed VHD is taken for %s, %v", got, err)
 	}
 }
+
+// A file that has become shorter is this machine's matter: the push is not tried
+// again, and not laid at the service's door.
+func TestAFileThatHasBecomeShorter(t *testing.T) {
+	s := newService(t, nil, func(b []byte) []byte { return b })
+	session, err := imageapi.Open(t.Context(), imageapi.Login{Endpoint: s.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	p := Config{Session: session, Nodes: []imageapi.Node{{Base: s.URL}}, Attributes: map[string]any{}, Stall: time.Minute, Progress: func(int64) {}, File: bytes.NewReader(make([]byte, 1000)), Size: 2000}
+	if _, _, err := p.Run(t.Context()); imageapi.CodeOf(err) != imageapi.Failed || len(s.made) != 1 || len(s.removed) != 1 {
+		t.Errorf("%v; made %v, removed %v", err, s.made, s.removed)
+	}
+}
