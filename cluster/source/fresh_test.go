@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"sync"
@@ -108,6 +109,45 @@ func TestAFreshUploadIsWorthAWait(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What is not found by asking others does not count against the uploader, and who
+// has been asked already is not waited for once more.
+func TestTheUploaderIsJudgedByItsOwnAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nodes := members(4, "a", "b")
+		w := settle(t, imageSize, nodes...)
+		r, o, uploader := w.nodes[nodes[0].ID].r, w.object(), nodes[1].ID
+		w.uploader = uploader
+		r.uploadedBy(o.Key, uploader)
+		for range staleAfter {
+			p := place{cluster.Zone, o.Key, 0}
+			if _, err := r.tour(t.Context(), p, nodes[2:3], o, 0, small.Chunk); !errors.Is(err, cluster.ErrNotResident) {
+				t.Fatal(err)
+			}
+		}
+		if !r.isFresh(o.Key) {
+			t.Error("looks around in a zone, in which the uploader was not asked, have made the upload stale")
+		}
+		p := place{cluster.Home, o.Key, 0}
+		w.busy = func(at string, q cluster.Ask) bool {
+			if at == uploader {
+				r.remember(p, nodes[2].ID) // who will not answer
+			}
+			return false
+		}
+		go w.halt(nodes[2].ID, 5*time.Second)
+		synctest.Wait()
+		began := time.Now()
+		if _, err := r.tour(t.Context(), p, nil, o, 0, small.Chunk); !errors.Is(err, cluster.ErrNotResident) {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took < r.c.LookFor || took > 2*r.c.LookFor {
+			t.Errorf("it took %v, of which %v may be for who does not answer", took, r.c.LookFor)
+		}
+		time.Sleep(5 * time.Second)
+		w.close()
+	})
 }
 
 // bus is gossip between the nodes of a process.

@@ -56,13 +56,16 @@ func (r *Router) tour(ctx context.Context, p place, near []ring.Node, o chunk.Ob
 			}
 		}
 		if len(fresh) == 0 {
-			r.gave(o.Key, "")
+			if p.level == cluster.Home { // in its zone a node does not ask the uploader
+				r.gave(o.Key, "")
+			}
 			return nil, cluster.ErrNotResident
 		}
 		if st := r.askAll(ctx, p, fresh, known, o, off, n); st != nil {
 			r.gave(o.Key, st.from)
 			return st, nil
 		}
+		known = "" // it has been asked
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"glimpse/cachestore/chunk"
@@ -12,12 +13,13 @@ import (
 // Steward has the steward of an object find its size and its validator. The
 // object's key is not known before that: its Ref says who the steward is. ok is
 // false where that is this node. When the steward is gone or can't find the object
-// the next home candidate is asked; when all are, this node is to try, unless it
-// never reads an origin.
+// the next home candidate is asked, until three are gone: not each node may have
+// the store. When there is no more this node is to try, unless it never reads an
+// origin.
 func (r *Router) Steward(ctx context.Context, o chunk.Object) (found chunk.Object, ok bool, err error) {
 	self := r.c.Members.Self()
-	why := cluster.ErrCannot
-	for _, n := range r.c.Members.Ring().Home(chunk.Key("ref:"+o.Ref), 0, 1+candidates, r.homeZone(o)) {
+	why, gone, rg := cluster.ErrCannot, 0, r.c.Members.Ring()
+	for _, n := range rg.Home(chunk.Key("ref:"+o.Ref), 0, len(rg.Nodes()), r.homeZone(o)) {
 		if n.ID == self.ID {
 			return o, false, nil
 		}
@@ -32,6 +34,12 @@ func (r *Router) Steward(ctx context.Context, o chunk.Object) (found chunk.Objec
 			return o, false, err
 		}
 		why = err
+		if !errors.Is(err, cluster.ErrCannot) {
+			gone++
+		}
+		if gone > candidates {
+			break
+		}
 	}
 	if self.Edge || self.Role != ring.Member {
 		return o, false, fmt.Errorf("%w: %w", chunk.ErrUnavailable, why)

@@ -51,6 +51,7 @@ func TestTheStewardMakesTheFirstContact(t *testing.T) {
 		"nobody can":                    {self: other(order[4]), say: gone(order), asked: 3},
 		"nobody can, and this is edge":  {self: edge, say: gone(order), err: chunk.ErrUnavailable, asked: 3},
 		"nobody can; this one may not":  {self: client, say: gone(order), err: chunk.ErrUnavailable, asked: 3},
+		"the store is the fourth's":     {self: client, say: map[string]error{order[0]: cluster.ErrCannot, order[1]: cluster.ErrCannot, order[2]: cluster.ErrCannot}, found: true, asked: 4},
 		"a client asks as others do":    {self: client, found: true, asked: 1},
 		"an edge node asks as they do ": {self: edge, found: true, asked: 1},
 	} {
