@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"os"
+	"syscall"
 	"time"
 
 	"glimpse/cmd/glimpse/config"
@@ -57,11 +58,7 @@ func newOpsServer(ctx context.Context, c config.Config, reg *prometheus.Registry
 func listenOps(ctx context.Context, c config.Config) (net.Listener, error) {
 	var lc net.ListenConfig
 	if path, ok := c.OpsSocket(); ok {
-		var d net.Dialer
-		if other, err := d.DialContext(ctx, "unix", path); err == nil {
-			return nil, errors.Join(fmt.Errorf("%s is another process's", path), other.Close())
-		}
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := removeStale(ctx, path); err != nil {
 			return nil, err
 		}
 		ln, err := lc.Listen(ctx, "unix", path)
@@ -86,6 +83,28 @@ func listenOps(ctx context.Context, c config.Config) (net.Listener, error) {
 		return nil, err
 	}
 	return tls.NewListener(ln, conf), nil
+}
+
+// removeStale removes a socket that a process which is gone has left. Nothing else
+// that lies there is touched.
+func removeStale(ctx context.Context, path string) error {
+	switch st, err := os.Lstat(path); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case st.Mode().Type() != fs.ModeSocket:
+		return fmt.Errorf("%s is there, and is no socket", path)
+	}
+	var d net.Dialer
+	other, err := d.DialContext(ctx, "unix", path)
+	switch {
+	case err == nil:
+		return errors.Join(fmt.Errorf("%s is another process's", path), other.Close())
+	case !errors.Is(err, syscall.ECONNREFUSED): // it may be there, and busy
+		return err
+	}
+	return os.Remove(path)
 }
 
 // serve runs until close.

@@ -76,6 +76,22 @@ func TestTheOperatorsSocket(t *testing.T) {
 	}
 }
 
+// A path that was mistyped costs nobody a file.
+func TestTheOperatorsSocketReplacesNoFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "registry.db")
+	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := config.Default()
+	c.Listen.Ops = "unix:" + path
+	if o, err := newOpsServer(t.Context(), c, prometheus.NewRegistry(), nil, nil); err == nil {
+		t.Errorf("it listens in the place of a file: %v", o.close())
+	}
+	if b, err := os.ReadFile(path); err != nil || string(b) != "precious" {
+		t.Errorf("%q %v", b, err)
+	}
+}
+
 // pair is a certificate that vouches for itself, for 127.0.0.1.
 func pair(t *testing.T) (cert, key string) {
 	t.Helper()
