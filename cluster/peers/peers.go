@@ -27,7 +27,8 @@ type Config struct {
 	Identity *ca.Identity // nil: plain text, to loopback only
 
 	Zone, Home, Resident int // asks under way to one peer, by level; those for what is resident apart
-	Calls                int // stats and drops under way to one peer
+	Stats                int // under way to one peer; each may wait for an origin
+	Calls                int // drops and pings under way to one peer
 	Stall                time.Duration
 	Slow                 time.Duration // for one group of bytes
 	Connect              time.Duration
@@ -40,6 +41,7 @@ func (c *Config) defaults() {
 	set(&c.Zone, 32)
 	set(&c.Home, 32)
 	set(&c.Resident, 16)
+	set(&c.Stats, 16)
 	set(&c.Calls, 16)
 	set(&c.Stall, time.Second)
 	set(&c.Slow, 30*time.Second)
@@ -121,7 +123,7 @@ type peer struct {
 	transport *http.Transport
 	breaker   *gobreaker.TwoStepCircuitBreaker[any]
 
-	zone, home, resident, calls chan struct{}
+	zone, home, resident, stats, calls chan struct{}
 }
 
 // of returns the peer that a node is, a new one where it has moved.
@@ -146,7 +148,8 @@ func (p *Peers) peer(n ring.Node) *peer {
 	c := &p.cfg
 	at := &peer{
 		p: p, id: n.ID, addr: n.Peer,
-		zone: make(chan struct{}, c.Zone), home: make(chan struct{}, c.Home), resident: make(chan struct{}, c.Resident), calls: make(chan struct{}, c.Calls),
+		zone: make(chan struct{}, c.Zone), home: make(chan struct{}, c.Home), resident: make(chan struct{}, c.Resident),
+		stats: make(chan struct{}, c.Stats), calls: make(chan struct{}, c.Calls),
 	}
 	at.breaker = gobreaker.NewTwoStepCircuitBreaker[any](gobreaker.Settings{
 		Timeout:     c.Rest,
@@ -310,7 +313,11 @@ func hangUp(resp *http.Response) {
 // call is a whole exchange with a short answer.
 func (p *Peers) call(ctx context.Context, n ring.Node, path string, a wire.Ask) ([]byte, error) {
 	at := p.of(n)
-	x, err := at.begin(ctx, at.calls)
+	places := at.calls
+	if path == wire.Stat {
+		places = at.stats
+	}
+	x, err := at.begin(ctx, places)
 	if err != nil {
 		return nil, err
 	}

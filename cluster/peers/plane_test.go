@@ -266,6 +266,36 @@ func TestOneLevelCantTakeThePlacesOfAnother(t *testing.T) {
 	}
 }
 
+// Stats, of which each may wait for an origin, hold up no record drop: a write would
+// wait for it.
+func TestStatsCantTakeThePlacesOfDrops(t *testing.T) {
+	h := &holding{free: make(chan struct{})}
+	s := listen(t, serve.Config{Stats: 2, Calls: 1, Local: &clustertest.Local{
+		Stats: func(ctx context.Context, o chunk.Object) (chunk.Object, error) {
+			_, err := h.Open(ctx, cluster.Ask{}, 0, 0)
+			return o, err
+		},
+		Forget: func(context.Context, string) error { return nil },
+	}})
+	p := asker(t, peers.Config{Stats: 3, Calls: 1})
+	var wg sync.WaitGroup
+	for range 5 { // more than there are places, on both sides
+		wg.Go(func() {
+			if _, err := p.Stat(t.Context(), s.at, chunk.Object{Ref: "image/1"}); !errors.Is(err, chunk.ErrNotFound) {
+				t.Errorf("a stat: %v", err)
+			}
+		})
+	}
+	until(t, "stats in all places", func() bool { return h.n.Load() == 2 && s.Counts().Busy > 0 })
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := p.Drop(ctx, s.at, "image"); err != nil {
+		t.Error(err)
+	}
+	close(h.free)
+	wg.Wait()
+}
+
 // What is asked for only if resident is not worth waiting for a place.
 func TestAFullPeerHasNothingAtHand(t *testing.T) {
 	h := &holding{free: make(chan struct{})}

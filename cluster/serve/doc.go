@@ -14,7 +14,8 @@
 //   - Connections, asks and headers are bounded. Who comes in over a bound is turned
 //     away at once with 503; an asker takes that for "wait", never for "gone".
 //   - The bounds are by level: asks of zones can't take the places of asks of homes,
-//     nor those of hedges and record drops. An ask of a level waits for the next
+//     nor those of hedges and record drops; a stat, which may wait for an origin, has
+//     places of its own, too. An ask of a level waits for the next
 //     level only (zone for home, home for the origin), so askers that fill each
 //     other's places can't wait in a circle.
 //   - While a stream has nothing a waiting frame goes out every Beat, also before it

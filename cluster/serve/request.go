@@ -116,10 +116,10 @@ func (s *Server) stats(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, http.StatusBadRequest, err)
 		return
 	}
-	if !s.place(w, s.calls) {
+	if !s.place(w, s.stat) {
 		return
 	}
-	defer s.calls.give()
+	defer s.stat.give()
 	s.answer(w, r, a, s.call(func(ctx context.Context) ([]byte, error) {
 		o, err := s.cfg.Local.Stat(ctx, a.Object)
 		if err != nil {

@@ -42,7 +42,8 @@ type Config struct {
 	Log      *slog.Logger // nil: slog.Default
 
 	Zone, Home, Resident int // asks under way, by level; those for what is resident apart
-	Calls                int // stats and drops
+	Stats                int // each may wait for an origin
+	Calls                int // drops and pings
 	Conns                int
 	Beat                 time.Duration // between waiting frames
 	Patience             time.Duration // for an asker that takes no bytes
@@ -52,6 +53,7 @@ func (c *Config) defaults() {
 	set(&c.Zone, 256)
 	set(&c.Home, 256)
 	set(&c.Resident, 128)
+	set(&c.Stats, 128)
 	set(&c.Calls, 128)
 	set(&c.Conns, 4096)
 	set(&c.Beat, 200*time.Millisecond)
@@ -82,16 +84,17 @@ type Server struct {
 	conns sync.WaitGroup
 	open  atomic.Int64 // connections
 
-	zone, home, resident, calls places
-	counts                      counters
-	lines                       *rate.Limiter // bounds what others can write into the log
+	zone, home, resident, stat, calls places
+	counts                            counters
+	lines                             *rate.Limiter // bounds what others can write into the log
 }
 
 // New returns a server that listens nowhere yet.
 func New(c Config) *Server {
 	c.defaults()
 	s := &Server{
-		cfg: c, zone: make(places, c.Zone), home: make(places, c.Home), resident: make(places, c.Resident), calls: make(places, c.Calls),
+		cfg: c, zone: make(places, c.Zone), home: make(places, c.Home), resident: make(places, c.Resident),
+		stat: make(places, c.Stats), calls: make(places, c.Calls),
 		lines: rate.NewLimiter(1, 20),
 	}
 	base, stop := context.WithCancel(context.Background())
