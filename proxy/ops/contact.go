@@ -21,25 +21,30 @@ func (s *Service) contact(ctx context.Context, m image.Image, l image.Location, 
 	if s.cfg.Steward == nil {
 		return s.contactHere(ctx, m.ID, l, b, at)
 	}
-	o, ok, err := s.cfg.Steward(ctx, ref(m.ID, l.ID))
-	switch {
-	case errors.Is(err, chunk.ErrNotFound):
-		return registry.Pin{}, backends.ErrNotFound
-	case err != nil:
-		return registry.Pin{}, kinded(err)
-	case !ok:
-		return s.contactHere(ctx, m.ID, l, b, at)
-	}
-	return s.cfg.Registry.Pin(ctx, registry.Pin{LocationID: l.ID, Size: o.Size, Validator: o.Validator})
+	return s.together(ctx, "by the steward: "+ref(m.ID, l.ID), func(ctx context.Context) (registry.Pin, error) {
+		o, ok, err := s.cfg.Steward(ctx, ref(m.ID, l.ID))
+		switch {
+		case errors.Is(err, chunk.ErrNotFound):
+			return registry.Pin{}, backends.ErrNotFound
+		case err != nil:
+			return registry.Pin{}, kinded(err)
+		case ok:
+			return s.cfg.Registry.Pin(ctx, registry.Pin{LocationID: l.ID, Size: o.Size, Validator: o.Validator})
+		}
+		p, err := s.contactHere(ctx, m.ID, l, b, at)
+		if st := s.storeOf(l); st != nil && st.Unshared && errors.Is(err, backends.ErrNotFound) {
+			return p, errElsewhere
+		}
+		return p, err
+	})
 }
 
-// contactHere makes the contact and pins what it finds. Many who come at once
-// cause one.
+// errElsewhere: it must not pass for an image without data.
+var errElsewhere = image.Errorf(image.Unavailable, "The image's file is not in this node's folder; it may be in another node's.")
+
+// contactHere makes the contact and pins what it finds.
 func (s *Service) contactHere(ctx context.Context, imageID string, l image.Location, b backends.Store, at backends.Locator) (registry.Pin, error) {
-	// Who leaves must not end it for the others.
-	c := s.contacts.DoChan(ref(imageID, l.ID), func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), contactTime)
-		defer cancel()
+	return s.together(ctx, ref(imageID, l.ID), func(ctx context.Context) (registry.Pin, error) {
 		// Another may have been through since the caller looked.
 		if p, ok, err := s.cfg.Registry.Pinned(ctx, l.ID); err != nil || ok {
 			return p, err
@@ -49,6 +54,16 @@ func (s *Service) contactHere(ctx context.Context, imageID string, l image.Locat
 			return registry.Pin{}, notFoundOr(err)
 		}
 		return s.cfg.Registry.Pin(ctx, registry.Pin{LocationID: l.ID, Size: info.Size, Validator: info.Validator})
+	})
+}
+
+// together does a thing once for many who come at once. Who leaves does not end it
+// for the others; contactTime does.
+func (s *Service) together(ctx context.Context, what string, fn func(context.Context) (registry.Pin, error)) (registry.Pin, error) {
+	c := s.contacts.DoChan(what, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), contactTime)
+		defer cancel()
+		return fn(ctx)
 	})
 	select {
 	case <-ctx.Done():
@@ -94,7 +109,11 @@ func (s *Service) firstContact(ctx context.Context, id string, location int64) (
 	}
 	for _, l := range m.Locations {
 		if st := s.storeOf(l); l.ID == location && st != nil {
-			return s.contactHere(ctx, id, l, st.Backend, backends.Locator(l.URL.Reveal()))
+			p, err := s.contactHere(ctx, id, l, st.Backend, backends.Locator(l.URL.Reveal()))
+			if st.Unshared && errors.Is(err, backends.ErrNotFound) {
+				err = chunk.ErrUnresolved // it lies in another node's folder
+			}
+			return p, err
 		}
 	}
 	return registry.Pin{}, chunk.ErrUnresolved

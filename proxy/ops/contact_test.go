@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -130,5 +131,62 @@ func TestTheStewardsWord(t *testing.T) {
 	say.err = chunk.ErrUnavailable
 	if err := look(); image.KindOf(err) != image.Unavailable || origin.stats != 1 {
 		t.Errorf("%v, %d contacts", err, origin.stats)
+	}
+}
+
+// A storm of clients asks the steward once, and who leaves does not end that for the
+// others.
+func TestAStormAsksTheStewardOnce(t *testing.T) { synctest.Test(t, testStormOfContacts) }
+
+func testStormOfContacts(t *testing.T) {
+	var asked atomic.Int64
+	answer := make(chan struct{})
+	b := newBench(t, func(c *Config) {
+		c.Steward = func(ctx context.Context, _ string) (chunk.Object, bool, error) {
+			asked.Add(1)
+			select {
+			case <-answer:
+				return chunk.Object{Size: 19, Validator: "v"}, true, nil
+			case <-ctx.Done():
+				return chunk.Object{}, false, context.Cause(ctx)
+			}
+		}
+	})
+	m := b.foreign([]byte("written by a Glance"), nil)
+	first, leave := context.WithCancel(t.Context())
+	var clients sync.WaitGroup
+	for i := range 20 {
+		clients.Go(func() {
+			ctx, gone := t.Context(), i == 0
+			if gone {
+				ctx = first
+			}
+			if _, err := b.target(ctx, m, m.Locations[0]); (err != nil) != gone {
+				t.Errorf("client %d: %v", i, err)
+			}
+		})
+		synctest.Wait() // the first is the one whose question it is
+	}
+	leave()
+	synctest.Wait()
+	close(answer)
+	clients.Wait()
+	if n := asked.Load(); n != 1 {
+		t.Errorf("the steward was asked %d times", n)
+	}
+}
+
+// What is not in one node's folder may be in another's.
+func TestAStewardWithoutTheFolder(t *testing.T) {
+	b := newBench(t, nil)
+	b.stores["main"].Unshared = true
+	m := b.foreign([]byte("written by a Glance"), nil)
+	b.stores["main"].Backend = &contacted{Store: b.store, err: backends.ErrNotFound}
+	if _, err := b.FirstContact(t.Context(), chunk.Object{Ref: ref(m.ID, m.Locations[0].ID)}); !errors.Is(err, chunk.ErrUnresolved) {
+		t.Errorf("%v", err)
+	}
+	b.cfg.Steward = func(context.Context, string) (chunk.Object, bool, error) { return chunk.Object{}, false, nil }
+	if _, err := b.target(t.Context(), m, m.Locations[0]); image.KindOf(err) != image.Unavailable || missing(err) {
+		t.Errorf("no node has it: %v", err)
 	}
 }

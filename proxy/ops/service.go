@@ -82,7 +82,7 @@ type Service struct {
 	learner *learner
 	hasher  *hasher
 	stats   stats
-	// contacts that are being made for other nodes, by ref
+	// contacts that are being made, here and by stewards
 	contacts singleflight.Group
 	damaged  sync.Map // manifest keys, of those that were found damaged
 }
