@@ -3,11 +3,14 @@ package ops
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"glimpse/backends"
 	"glimpse/cachestore/chunk"
 	"glimpse/registry"
 	"glimpse/registry/image"
+
+	"golang.org/x/sync/singleflight"
 )
 
 // Steward makes the first contact with the origin of ref through another node. ok
@@ -58,19 +61,64 @@ func (s *Service) contactHere(ctx context.Context, imageID string, l image.Locat
 }
 
 // together does a thing once for many who come at once. Who leaves does not end it
-// for the others; contactTime does.
+// for the others; contactTime does, and Close, which waits for it.
 func (s *Service) together(ctx context.Context, what string, fn func(context.Context) (registry.Pin, error)) (registry.Pin, error) {
+	if !s.contacts.begin() {
+		return registry.Pin{}, unavailable(errClosed)
+	}
 	c := s.contacts.DoChan(what, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), contactTime)
 		defer cancel()
+		defer context.AfterFunc(s.contacts.ctx, cancel)()
 		return fn(ctx)
 	})
 	select {
 	case <-ctx.Done():
+		go func() { <-c; s.contacts.running.Done() }()
 		return registry.Pin{}, context.Cause(ctx)
 	case r := <-c:
+		s.contacts.running.Done()
 		p, _ := r.Val.(registry.Pin)
 		return p, r.Err
+	}
+}
+
+var errClosed = errors.New("the service is closed")
+
+// contacts are those that are being made, here and by stewards.
+type contacts struct {
+	singleflight.Group
+	ctx     context.Context
+	cancel  context.CancelFunc
+	running sync.WaitGroup // who waits for one, and for those who left somebody in their place
+
+	mu     sync.Mutex
+	closed bool
+}
+
+// begin adds to what close waits for, until it does.
+func (c *contacts) begin() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		c.running.Add(1)
+	}
+	return !c.closed
+}
+
+// close ends them, and waits for that while ctx lasts.
+func (c *contacts) close(ctx context.Context) error {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.cancel()
+	done := make(chan struct{})
+	go func() { c.running.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

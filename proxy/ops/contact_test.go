@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"glimpse/backends"
 	"glimpse/cachestore/chunk"
@@ -188,5 +189,47 @@ func TestAStewardWithoutTheFolder(t *testing.T) {
 	b.cfg.Steward = func(context.Context, string) (chunk.Object, bool, error) { return chunk.Object{}, false, nil }
 	if _, err := b.target(t.Context(), m, m.Locations[0]); image.KindOf(err) != image.Unavailable || missing(err) {
 		t.Errorf("no node has it: %v", err)
+	}
+}
+
+// unanswering is a store that answers nobody.
+type unanswering struct {
+	backends.Store
+	asked, over atomic.Int64
+}
+
+func (h *unanswering) Stat(ctx context.Context, _ backends.Locator) (backends.Info, error) {
+	h.asked.Add(1)
+	<-ctx.Done()
+	h.over.Add(1)
+	return backends.Info{}, ctx.Err()
+}
+
+// A contact that nobody waits for any more is over when the service is closed: its
+// store is closed next.
+func TestCloseEndsAContact(t *testing.T) { synctest.Test(t, testCloseEndsAContact) }
+
+func testCloseEndsAContact(t *testing.T) {
+	b := newBench(t, nil)
+	origin := &unanswering{Store: b.store}
+	b.stores["main"].Backend = origin
+	m := b.foreign([]byte("written by a Glance"), nil)
+	ctx, leave := context.WithCancel(t.Context())
+	go func() {
+		synctest.Wait()
+		leave()
+	}()
+	if _, err := b.target(ctx, m, m.Locations[0]); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if origin.asked.Load() != 1 || origin.over.Load() != 0 {
+		t.Fatal("the contact has ended already: the test shows nothing")
+	}
+	began := time.Now()
+	if err := b.Close(context.Background()); err != nil || origin.over.Load() != 1 || time.Since(began) > 0 {
+		t.Errorf("%v after %v, and %d contacts are over", err, time.Since(began), origin.over.Load())
+	}
+	if _, err := b.target(t.Context(), m, m.Locations[0]); image.KindOf(err) != image.Unavailable || origin.asked.Load() != 1 {
+		t.Errorf("after Close: %v", err)
 	}
 }

@@ -15,8 +15,6 @@ import (
 	"glimpse/cachestore/chunk"
 	"glimpse/registry"
 	"glimpse/registry/image"
-
-	"golang.org/x/sync/singleflight"
 )
 
 // Cache is what ops needs of the cache engine.
@@ -75,15 +73,14 @@ type Config struct {
 
 // Service does the verbs. It is used by many goroutines.
 type Service struct {
-	cfg     Config
-	stores  map[string]*Store
-	known   memo
-	failed  failures
-	learner *learner
-	hasher  *hasher
-	stats   stats
-	// contacts that are being made, here and by stewards
-	contacts singleflight.Group
+	cfg      Config
+	stores   map[string]*Store
+	known    memo
+	failed   failures
+	learner  *learner
+	hasher   *hasher
+	stats    stats
+	contacts contacts
 	damaged  sync.Map // manifest keys, of those that were found damaged
 }
 
@@ -116,13 +113,14 @@ func New(c Config) (*Service, error) {
 	if s.stores[c.DefaultStore] == nil {
 		return nil, fmt.Errorf("ops: there is no store %q", c.DefaultStore)
 	}
+	s.contacts.ctx, s.contacts.cancel = context.WithCancel(context.Background())
 	s.learner, s.hasher = newLearner(s), newHasher(s)
 	return s, nil
 }
 
 // Close ends the background work and waits for it.
 func (s *Service) Close(ctx context.Context) error {
-	return errors.Join(s.hasher.close(ctx), s.learner.close(ctx))
+	return errors.Join(s.hasher.close(ctx), s.learner.close(ctx), s.contacts.close(ctx))
 }
 
 // Stores returns the stores in the order of their configuration.
