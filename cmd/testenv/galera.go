@@ -1,6 +1,7 @@
 package testenv
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -121,12 +122,13 @@ func newGalera() (*GaleraCluster, error) {
 	if err := c.nodes[0].exec(grantAll); err != nil {
 		return nil, err
 	}
+	var wg sync.WaitGroup
+	errs := make([]error, len(c.nodes))
 	for i := 1; i < len(c.nodes); i++ {
-		if err := c.start(i, c.group()); err != nil {
-			return nil, err
-		}
+		wg.Go(func() { errs[i] = c.start(i, c.group()) })
 	}
-	return c, nil
+	wg.Wait()
+	return c, errors.Join(errs...)
 }
 
 // seed makes the first server's data, and folders for what the others get of it.
