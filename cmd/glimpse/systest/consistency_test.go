@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -40,7 +41,7 @@ func TestHistoriesOverMariaDB(t *testing.T) {
 func TestHistoriesOverGalera(t *testing.T) {
 	g := testenv.Galera(t)
 	c := newCrowd(t, g.Database(t))
-	c.run(time.Duration(rounds(12, 180))*time.Second, map[string]func(*rand.Rand){
+	c.run(time.Duration(rounds(12, 60))*time.Second, map[string]func(*rand.Rand){
 		"stop": c.stop, "kill": c.kill, "peers cut": c.cutPeers, "peers and gossip cut": c.cutBoth, "database cut": c.cutDatabase,
 		"server stopped": func(r *rand.Rand) {
 			i := r.IntN(3)
@@ -116,6 +117,11 @@ func (c *crowd) run(length time.Duration, faults map[string]func(*rand.Rand)) {
 		total += n
 	}
 	c.check()
+	if os.Getenv("HIST_LOGS") != "" {
+		for i, n := range c.nodes {
+			os.WriteFile(fmt.Sprintf("/tmp/hist-node%d.log", i), []byte(n.Log()), 0o600)
+		}
+	}
 	c.t.Logf("%d faults fired: %v", total, fired)
 	if total == 0 {
 		c.t.Error("no fault fired")
@@ -220,7 +226,7 @@ func (c *crowd) do(h *history, client int, d deed, gone *atomic.Bool) {
 		reply.known = true
 	case code == 200:
 		reply = recordOf(answer)
-	case code != 0 && code < 500 && code != 409:
+	case code != 0 && code < 500 && code != 409, code == 500:
 		c.t.Errorf("%s: %d %s", d.kind, code, answer)
 	}
 	h.note(client, d, asked, reply)
