@@ -160,7 +160,9 @@ func (h *history) note(client int, d deed, asked time.Time, r reply) {
 	op := porcupine.Operation{ClientId: client, Input: d, Call: int64(asked.Sub(h.begun)), Output: r, Return: int64(time.Since(h.begun))}
 	if !r.known {
 		op.Return = math.MaxInt64
-		h.open++
+		if d.kind != "show" {
+			h.open++
+		}
 	}
 	if r.shown {
 		for i, v := range r.state.props {

@@ -107,7 +107,7 @@ func TestAnImagesLifeBehindABalancer(t *testing.T) {
 	lb := testenv.Balancer(t, nodes[0].API, nodes[1].API, nodes[2].API)
 	balancer := front{t: t, addr: func() string { return lb }}
 	reads := 0
-	for round := range rounds(4, 60) {
+	for round := range rounds(2, 60) {
 		f := rotation
 		if round%2 == 1 {
 			f = balancer
@@ -151,7 +151,7 @@ func TestASilentNodeIsNeverStale(t *testing.T) {
 		}
 	}
 	fired := 0
-	for round := range rounds(3, 30) {
+	for round := range rounds(2, 30) {
 		for range 20 { // a lease that is as fresh as can be
 			must(t, says(node(2), owner, "GET", at, 200, ""))
 		}
