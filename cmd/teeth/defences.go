@@ -527,4 +527,14 @@ var defences = []defence{
 		old: "if n.ID != c.Self && n.Lease > 0 {", off: "if false {",
 		pkg: "cmd/glimpse/systest", test: "TestHistoriesOverMariaDB",
 	},
+	{
+		name: "forged addresses", file: "cluster/member/log.go",
+		old: "if g.first(why, from) && g.rate.Allow() {", off: "if g.first(why, from) {",
+		pkg: "cluster/member", test: "TestForgedAddressesDoNotFillTheLog",
+	},
+	{
+		name: "bad though unread", file: "cachestore/resident.go",
+		old: "if ctx.Err() == nil || errors.Is(err, chunk.ErrCorrupt) {", off: "if errors.Is(ctx.Err(), nil) {",
+		pkg: "cachestore", test: "TestABadChunkIsCountedThoughItsReaderHasLeft",
+	},
 }
