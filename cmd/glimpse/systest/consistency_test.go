@@ -102,6 +102,9 @@ func (c *crowd) run(length time.Duration, faults map[string]func(*rand.Rand)) {
 			}
 		})
 	}
+	if rounds(0, 1) > 0 {
+		c.sleepLong()
+	}
 	names := slices.Sorted(maps.Keys(faults)) // the seed says which fault comes when
 	fired := map[string]int{}
 	for ctx.Err() == nil {
@@ -304,6 +307,14 @@ func (c *crowd) stop(r *rand.Rand) {
 	n.Signal(syscall.SIGSTOP)
 	c.wait(r, 300, 2000)
 	n.Signal(syscall.SIGCONT)
+}
+
+// sleepLong stops a node until its row in the node table has lapsed, and nobody
+// tells it of writes any more.
+func (c *crowd) sleepLong() {
+	c.nodes[2].Signal(syscall.SIGSTOP)
+	pause(c.t.Context(), 25*time.Second)
+	c.nodes[2].Signal(syscall.SIGCONT)
 }
 
 func (c *crowd) kill(r *rand.Rand) {
