@@ -56,8 +56,8 @@ test-long: go ## all tests with the long counts of those that have one
 teeth: go ## take each defence away and see its test fail
 	@go run ./cmd/teeth
 
-soak: go ## 30 minutes of mixed load and faults on one node
-	@GLIMPSE_SOAK=30m go test ./cmd/glimpse/systest -run '^TestSoak$$' -count=1 -v -timeout 45m
+soak: go ## 30 minutes of mixed load and faults on one node, 10 of twenty busy nodes
+	@GLIMPSE_SOAK=30m go test ./cmd/glimpse/systest -run '^(TestSoak|TestBusyNodesAreNotTakenForDead)$$' -count=1 -v -timeout 60m
 
 race: go ## all tests under the race detector
 	@CGO_ENABLED=1 go run ./cmd/testreport -race ./...

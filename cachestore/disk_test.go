@@ -2,6 +2,7 @@ package cachestore
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -391,5 +392,34 @@ func TestARefusedChunkIsOfferedAgain(t *testing.T) {
 	eventually(t, "all is on disk", func() bool { return d.count() == 3 })
 	if n, _ := o.given(); n != int64(len(data)) {
 		t.Errorf("the origin gave %d bytes", n)
+	}
+}
+
+// rotten is a disk whose chunks are found bad just as whoever asks gives up.
+type rotten struct {
+	*twin
+	leave context.CancelFunc
+}
+
+func (d rotten) Read(context.Context, chunk.Key, int) (diskChunk, error) {
+	d.leave()
+	return nil, chunk.ErrCorrupt
+}
+
+func TestABadChunkIsCountedThoughItsReaderHasLeft(t *testing.T) {
+	data := image(64 * kib)
+	d := newTwin()
+	s := start(t, config(4), d)
+	l := s.Level("home", &origin{data: data})
+	mustFetch(t, l, object(data), 0, -1, data)
+	eventually(t, "it is on disk", drained(s))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	again := start(t, config(4), rotten{d, cancel})
+	if _, err := fetch(ctx, again.Level("home", &origin{data: data}), object(data), 0, -1); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if n := again.Stats().VerifyFailures["disk"]; n != 1 {
+		t.Errorf("%d bad chunks were counted", n)
 	}
 }

@@ -2,6 +2,7 @@ package cachestore
 
 import (
 	"context"
+	"errors"
 
 	"glimpse/cachestore/chunk"
 )
@@ -104,7 +105,7 @@ func (s *Store) onDisk(ctx context.Context, o chunk.Object, k id, key chunk.Key)
 	}
 	d, err := s.disk.t.Read(ctx, key, k.index)
 	if err != nil {
-		if ctx.Err() == nil {
+		if ctx.Err() == nil || errors.Is(err, chunk.ErrCorrupt) { // nobody else will find it
 			s.badOnDisk(id{key, k.index}, err)
 		}
 		return found{}, false

@@ -68,8 +68,9 @@ const (
 	maxVoices = 256
 )
 
-// gossipLog turns memberlist's lines into ours, counts what was refused, and
-// says so once a minute for each address and reason.
+// gossipLog turns memberlist's lines into ours, counts what was refused, and says
+// so once a minute for each address and reason: addresses can be forged, so not
+// more often than once a second in all.
 type gossipLog struct {
 	log  *slog.Logger
 	rate *rate.Limiter
@@ -134,7 +135,7 @@ func from(text string) string {
 }
 
 func (g *gossipLog) refuse(why refusal, from, said string) {
-	if g.first(why, from) {
+	if g.first(why, from) && g.rate.Allow() {
 		g.log.WarnContext(context.Background(), "gossip refused", "from", from, "because", why.String(), "said", said)
 	}
 }

@@ -116,7 +116,7 @@ func (c clusterCollector) Collect(out chan<- prometheus.Metric) {
 	s := c.c.server.Counts()
 	for why, n := range map[string]int64{
 		"busy": s.Busy, "connections": s.Crowded, "certificate": s.Refused, "bad ask": s.Bad,
-		"label": int64(seen.WrongLabel), "gossip key": int64(seen.WrongKey), "garbled gossip": int64(seen.Garbled),
+		"label": int64(seen.WrongLabel), "no label": int64(seen.NoLabel), "gossip flood": int64(seen.Overrun), "gossip key": int64(seen.WrongKey), "garbled gossip": int64(seen.Garbled),
 	} {
 		count(refusedDesc, n, why)
 	}

@@ -512,4 +512,29 @@ var defences = []defence{
 		old: "return t.object.Key == o.Key", off: "return t.object.Key != \"\"",
 		pkg: "proxy/ops", test: "TestAFoldThatGivesTheHashMakesAManifest",
 	},
+	{
+		name: "nodes told of writes", file: "registry/lease_tell.go",
+		old: "if n.ID != c.Self && n.Lease > 0 {", off: "if false {",
+		pkg: "cmd/glimpse/systest", test: "TestAnImagesLifeBehindABalancer",
+	},
+	{
+		name: "silent nodes waited for", file: "registry/lease_tell.go",
+		old: "\tl.silent(ctx, n, err)\n\t<-ctx.Done()\n", off: "\tl.silent(ctx, n, err)\n",
+		pkg: "cmd/glimpse/systest", test: "TestASilentNodeIsNeverStale",
+	},
+	{
+		name: "histories", file: "registry/lease_tell.go",
+		old: "if n.ID != c.Self && n.Lease > 0 {", off: "if false {",
+		pkg: "cmd/glimpse/systest", test: "TestHistoriesOverMariaDB",
+	},
+	{
+		name: "forged addresses", file: "cluster/member/log.go",
+		old: "if g.first(why, from) && g.rate.Allow() {", off: "if g.first(why, from) {",
+		pkg: "cluster/member", test: "TestForgedAddressesDoNotFillTheLog",
+	},
+	{
+		name: "bad though unread", file: "cachestore/resident.go",
+		old: "if ctx.Err() == nil || errors.Is(err, chunk.ErrCorrupt) {", off: "if errors.Is(ctx.Err(), nil) {",
+		pkg: "cachestore", test: "TestABadChunkIsCountedThoughItsReaderHasLeft",
+	},
 }

@@ -44,6 +44,8 @@ func MariaDB(t testing.TB) (dsn string) {
 	return fmt.Sprintf("mysql://glimpse:glimpse@127.0.0.1:%d/%s", s.port, name)
 }
 
+const grantAll = "GRANT ALL ON *.* TO glimpse@'127.0.0.1' IDENTIFIED BY 'glimpse'"
+
 type mariadb struct {
 	dir       string
 	port      int
@@ -65,7 +67,7 @@ func newMariaDB() (*mariadb, error) {
 	for range 3 {
 		if err = s.start(); err == nil {
 			AtExit(s.stop)
-			return s, s.exec("GRANT ALL ON *.* TO glimpse@'127.0.0.1' IDENTIFIED BY 'glimpse'")
+			return s, s.exec(grantAll)
 		}
 	}
 	return nil, err
@@ -116,27 +118,34 @@ func account() (*syscall.Credential, error) {
 
 func (s *mariadb) socket() string { return filepath.Join(s.dir, "data", "s.sock") }
 
-func (s *mariadb) start() error {
-	port, err := freePort()
-	if err != nil {
-		return err
+// start starts the server on its port, or where it has none on a free one, with
+// further arguments.
+func (s *mariadb) start(more ...string) (err error) {
+	if s.port == 0 {
+		if s.port, err = freePort(); err != nil {
+			return err
+		}
+		defer func() {
+			if err != nil {
+				s.port = 0
+			}
+		}()
 	}
 	bin, err := find("mariadbd")
 	if err != nil {
 		return err
 	}
-	log, err := os.Create(filepath.Join(s.dir, "log"))
+	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	s.port = port
-	s.cmd = exec.Command(bin, []string{
+	s.cmd = exec.Command(bin, append([]string{
 		"--no-defaults", "--datadir=" + filepath.Join(s.dir, "data"), "--socket=" + s.socket(),
-		"--pid-file=" + filepath.Join(s.dir, "data", "pid"), "--port=" + strconv.Itoa(port), "--bind-address=127.0.0.1", "--skip-name-resolve",
+		"--pid-file=" + filepath.Join(s.dir, "data", "pid"), "--port=" + strconv.Itoa(s.port), "--bind-address=127.0.0.1", "--skip-name-resolve",
 		"--innodb-buffer-pool-size=64M", "--innodb-log-file-size=16M", "--performance-schema=0", "--max-connections=300",
 		"--innodb-flush-log-at-trx-commit=2", "--sync-binlog=0",
-	}...)
+	}, more...)...)
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	// A change of account by the server itself would undo Pdeathsig.
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -177,19 +186,27 @@ func (s *mariadb) wait() error {
 	}
 }
 
-// exec runs one statement as root over the socket.
+// exec runs one statement as root.
 func (s *mariadb) exec(query string) error {
+	db, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	_, err = db.Exec(query)
+	return err
+}
+
+// open is root's way to the server, over its socket.
+func (s *mariadb) open() (*sql.DB, error) {
 	cfg := mysql.NewConfig()
 	cfg.User, cfg.Net, cfg.Addr = "root", "unix", s.socket()
 	cfg.Logger = &mysql.NopLogger{}
 	c, err := mysql.NewConnector(cfg)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	db := sql.OpenDB(c)
-	defer db.Close()
-	_, err = db.Exec(query)
-	return err
+	return sql.OpenDB(c), nil
 }
 
 // stop ends this one server, by its process id, and waits for it.

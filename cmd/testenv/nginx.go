@@ -62,6 +62,24 @@ func Nginx(t testing.TB, lines string, before ...string) *Web {
 	return w
 }
 
+// Balancer is a real nginx that turns from one backend to the next with each
+// request, and never asks a second one. It returns its address, and ends with the
+// test.
+func Balancer(t testing.TB, backends ...string) (addr string) {
+	t.Helper()
+	var servers strings.Builder
+	for _, b := range backends {
+		fmt.Fprintf(&servers, "server %s max_fails=0; ", b)
+	}
+	// The server's lines end here, and those of the upstream take their place.
+	w := Nginx(t, `location / {
+  proxy_pass http://backends; proxy_next_upstream off; proxy_request_buffering off; proxy_buffering off;
+  client_max_body_size 0; proxy_http_version 1.1; proxy_set_header Host $http_host;
+} }
+upstream backends { `+servers.String())
+	return strings.TrimPrefix(w.URL, "http://")
+}
+
 // Stop ends the server.
 func (w *Web) Stop() {
 	if w.p != nil {

@@ -96,8 +96,8 @@ func mysqlClass(number uint16) class {
 		return taken
 	case 1366, 1406, 1264, 1265: // not in the charset, too long, out of range, truncated
 		return unfit
-	case 1040, 1042, 1044, 1045, 1047, 1049, 1053, 1129, 1130, 1158, 1159, 1160, 1161, 1203, 1226, 1290, 1317, 1792, 1836, 1927, 3024:
-		return away // too many connections, refused, not in the cluster's primary part, shutting down, read only, killed
+	case 1040, 1042, 1044, 1045, 1047, 1049, 1053, 1129, 1130, 1158, 1159, 1160, 1161, 1180, 1203, 1226, 1290, 1317, 1792, 1836, 1927, 3024:
+		return away // too many connections, refused, not in the cluster's primary part (also at COMMIT), shutting down, read only, killed
 	}
 	return other
 }

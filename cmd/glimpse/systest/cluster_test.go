@@ -316,19 +316,16 @@ func TestAWriteIsSeenByAllNodesAtOnce(t *testing.T) {
 	}
 }
 
-// A cluster as an operator makes it: a CA, a gossip key, certificates. Who has
-// none of them, or another cluster's, gets nowhere; a key is changed on the run.
-func TestAClusterOfCertificatesAndKeys(t *testing.T) {
-	dsn, dir, images, bin := testenv.MariaDB(t), t.TempDir(), t.TempDir(), testenv.Binary(t)
+// secured is a cluster as an operator makes it, with a CA and a gossip key in dir.
+// Others join it at the gossip address that it returns.
+func secured(t *testing.T, count int) (dir string, nodes []*testenv.Node, join string) {
+	t.Helper()
+	dsn, images, bin := testenv.MariaDB(t), t.TempDir(), testenv.Binary(t)
+	dir = t.TempDir()
 	testenv.Run(t, nil, bin, "cluster", "init", "--label", "test", "--dir", dir)
-	if out, err := exec.Command(bin, "cluster", "init", "--label", "test", "--dir", dir).CombinedOutput(); err == nil {
-		t.Errorf("a second init went over the first: %s", out)
-	}
 	keyring, err := os.ReadFile(filepath.Join(dir, "gossip.keys"))
 	must(t, err)
-	var nodes []*testenv.Node
-	join := ""
-	for i := range 3 {
+	for i := range count {
 		own := t.TempDir()
 		must(t, os.WriteFile(filepath.Join(own, "keys"), keyring, 0o600))
 		sets := append(testenv.Member(t, fmt.Sprint("n", i+1), dsn, join, images), webStore...)
@@ -342,6 +339,29 @@ func TestAClusterOfCertificatesAndKeys(t *testing.T) {
 		nodes = append(nodes, n)
 	}
 	together(t, nodes...)
+	return dir, nodes, join
+}
+
+// peerOf is the address of a node's peer plane.
+func peerOf(n *testenv.Node) string {
+	for _, a := range n.Args() {
+		if p, ok := strings.CutPrefix(a, "listen.peer="); ok {
+			return p
+		}
+	}
+	return ""
+}
+
+// A cluster as an operator makes it: a CA, a gossip key, certificates. Who has
+// none of them, or another cluster's, gets nowhere; a key is changed on the run.
+func TestAClusterOfCertificatesAndKeys(t *testing.T) {
+	bin := testenv.Binary(t)
+	dir, nodes, join := secured(t, 3)
+	if out, err := exec.Command(bin, "cluster", "init", "--label", "test", "--dir", dir).CombinedOutput(); err == nil {
+		t.Errorf("a second init went over the first: %s", out)
+	}
+	keyring, err := os.ReadFile(filepath.Join(dir, "gossip.keys"))
+	must(t, err)
 	web := testenv.Nginx(t, "")
 	w := onWeb(t, nodes[0], web, 70<<20+111)
 	for _, err := range w.storm(3, nodes...) {
@@ -352,15 +372,9 @@ func TestAClusterOfCertificatesAndKeys(t *testing.T) {
 	}
 
 	// No certificate: one line, counted, no answer.
-	peer := ""
-	for _, a := range nodes[0].Args() {
-		if p, ok := strings.CutPrefix(a, "listen.peer="); ok {
-			peer = p
-		}
-	}
 	anybody := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	defer anybody.CloseIdleConnections()
-	if resp, err := anybody.Get("https://" + peer + "/glimpse/peer/v1/ping"); err == nil {
+	if resp, err := anybody.Get("https://" + peerOf(nodes[0]) + "/glimpse/peer/v1/ping"); err == nil {
 		resp.Body.Close()
 		t.Errorf("a peer without a certificate was answered: %s", resp.Status)
 	}
