@@ -37,6 +37,9 @@ type Object struct {
 	// MemoryOnly keeps the object out of the disk tier: its origin is a folder of
 	// this very node, and a second copy on the same disk gains nothing.
 	MemoryOnly bool
+	// Zone is where the nodes are that read the origin; "": any that is not an edge.
+	// As MemoryOnly it is said by the stores of the node that holds the object.
+	Zone string
 }
 
 // Piece is a run of bytes within one chunk.

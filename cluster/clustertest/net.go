@@ -169,7 +169,7 @@ func (p *peers) OpenRange(ctx context.Context, at ring.Node, q cluster.Ask, off,
 		return nil, err
 	}
 	q.From = p.self
-	q.Object.MemoryOnly = false
+	q.Object.MemoryOnly, q.Object.Zone = false, ""
 	a := wire.Ask{Ask: q, To: at.ID, Off: off, N: length}
 	switch err := a.CheckOpen(p.n.geo); {
 	case errors.Is(err, chunk.ErrRange):
@@ -201,13 +201,13 @@ func (p *peers) Stat(ctx context.Context, at ring.Node, o chunk.Object) (chunk.O
 	if err := wire.CheckObject(o); err != nil {
 		return chunk.Object{}, away(at.ID, err)
 	}
-	kept := o.MemoryOnly
-	o.MemoryOnly = false
+	kept := o
+	o.MemoryOnly, o.Zone = false, ""
 	got, err := l.Stat(ctx, o)
 	if err != nil {
 		return chunk.Object{}, crossed(ctx, err)
 	}
-	got.MemoryOnly = kept
+	got.MemoryOnly, got.Zone = kept.MemoryOnly, kept.Zone
 	return got, nil
 }
 

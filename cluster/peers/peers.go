@@ -342,7 +342,7 @@ func (p *Peers) Stat(ctx context.Context, n ring.Node, o chunk.Object) (chunk.Ob
 		p.counts.garbage.Add(1)
 		return chunk.Object{}, p.of(n).away("%v", err)
 	}
-	got.MemoryOnly = o.MemoryOnly
+	got.MemoryOnly, got.Zone = o.MemoryOnly, o.Zone
 	return got, nil
 }
 

@@ -40,9 +40,6 @@ type Config struct {
 	Peers    Peers
 	Cache    Cache
 	Geometry chunk.Geometry
-	// HomeZone returns the zone whose nodes read an object's origin, as for package
-	// source.
-	HomeZone func(o chunk.Object) string
 	// Here is an object that another node told of, as this node treats it, and
 	// whether it is asked for by this name; nil: as it is.
 	Here func(ctx context.Context, o chunk.Object) (chunk.Object, bool)
@@ -84,9 +81,6 @@ type Replicator struct {
 func New(c Config) *Replicator {
 	c.Settle = cmp.Or(c.Settle, settle)
 	c.WarmFor = cmp.Or(c.WarmFor, warmFor)
-	if c.HomeZone == nil {
-		c.HomeZone = func(chunk.Object) string { return "" }
-	}
 	if c.Here == nil {
 		c.Here = func(_ context.Context, o chunk.Object) (chunk.Object, bool) { return o, true }
 	}
@@ -242,7 +236,7 @@ func (r *Replicator) owns(rg *ring.Ring, n ring.Node, level cluster.Level, o chu
 		owner, ok := rg.Owner(n.Zone, o.Key, extent)
 		return ok && owner.ID == n.ID
 	}
-	h := rg.Home(o.Key, extent, 1, r.c.HomeZone(o))
+	h := rg.Home(o.Key, extent, 1, o.Zone)
 	return len(h) == 1 && h[0].ID == n.ID
 }
 

@@ -27,9 +27,6 @@ type Config struct {
 	Peers    cluster.Peers
 	Geometry chunk.Geometry
 	Origin   chunk.Source // reads an origin; chunk.ErrUnresolved when it can't tell which
-	// HomeZone returns the zone whose nodes read an object's origin; nil or "": any
-	// that is not an edge.
-	HomeZone func(o chunk.Object) string
 	// Uploader returns the id of the node through which an object came, "" where
 	// that is not known; it may be nil.
 	Uploader func(ctx context.Context, o chunk.Object) (string, error)
@@ -100,15 +97,8 @@ func (r *Router) OwnsHome(o chunk.Object, extent int) bool {
 	if r.isLost(o.Key) {
 		return false
 	}
-	h := r.c.Members.Ring().Home(o.Key, extent, 1, r.homeZone(o))
+	h := r.c.Members.Ring().Home(o.Key, extent, 1, o.Zone)
 	return len(h) == 1 && h[0].ID == r.c.Members.Self().ID
-}
-
-func (r *Router) homeZone(o chunk.Object) string {
-	if r.c.HomeZone == nil {
-		return ""
-	}
-	return r.c.HomeZone(o)
 }
 
 // ToZone is where a client level's chunks come from that another node owns in
@@ -179,7 +169,7 @@ func (r *Router) homes(o chunk.Object, extent int) []step {
 	self, rg := r.c.Members.Self(), r.c.Members.Ring()
 	var steps []step
 	mine, late := !self.Edge && self.Role == ring.Member, false
-	for i, n := range rg.Home(o.Key, extent, len(rg.Nodes()), r.homeZone(o)) {
+	for i, n := range rg.Home(o.Key, extent, len(rg.Nodes()), o.Zone) {
 		if i == 0 {
 			steps = r.beforeHome(rg, n, o, extent)
 		}
@@ -198,7 +188,7 @@ func (r *Router) homes(o chunk.Object, extent int) []step {
 
 // toOrigin looks around among the home candidates, then reads the origin.
 func (r *Router) toOrigin(o chunk.Object, extent int) []step {
-	rg, zone := r.c.Members.Ring(), r.homeZone(o)
+	rg, zone := r.c.Members.Ring(), o.Zone
 	near := rg.Home(o.Key, extent, 1+candidates, zone)
 	near = append(near, r.hadAtHome(rg, o, extent)...)
 	return []step{

@@ -24,6 +24,7 @@ var small = chunk.Geometry{Chunk: 64 << 10, Extent: 4}
 // world is a number of nodes, the network between them and one origin.
 type world struct {
 	t     *testing.T
+	zone  string // of the origin
 	data  []byte
 	nodes map[string]*node
 
@@ -261,7 +262,7 @@ func (w *world) close() {
 }
 
 func (w *world) object() chunk.Object {
-	return chunk.Object{Key: "p:test", Size: int64(len(w.data)), Validator: "v", Ref: "image/1"}
+	return chunk.Object{Key: "p:test", Size: int64(len(w.data)), Validator: "v", Ref: "image/1", Zone: w.zone}
 }
 
 // fetch reads the whole image at a node.
@@ -318,6 +319,28 @@ func ids(nodes []ring.Node) (all []string) {
 		all = append(all, n.ID)
 	}
 	return all
+}
+
+// A store that lies in one zone is read by that zone's nodes alone, be it an edge.
+func TestAStoresZoneReadsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nodes := members(8, "a", "b")
+		for i := range nodes {
+			nodes[i].Edge = nodes[i].Zone == "b"
+		}
+		w := settle(t, imageSize, nodes...)
+		w.zone = "b"
+		if failed := w.storm(16, ids(nodes)...); failed > 0 {
+			t.Errorf("%d clients failed", failed)
+		}
+		w.once()
+		for _, n := range nodes {
+			if read := w.readBy[n.ID]; read > 0 && n.Zone != "b" {
+				t.Errorf("node %s of zone %s read %d bytes", n.ID, n.Zone, read)
+			}
+		}
+		w.close()
+	})
 }
 
 const imageSize = 40*64<<10 + 777

@@ -19,7 +19,7 @@ import (
 func (r *Router) Steward(ctx context.Context, o chunk.Object) (found chunk.Object, ok bool, err error) {
 	self := r.c.Members.Self()
 	why, gone, rg := cluster.ErrCannot, 0, r.c.Members.Ring()
-	for _, n := range rg.Home(chunk.Key("ref:"+o.Ref), 0, len(rg.Nodes()), r.homeZone(o)) {
+	for _, n := range rg.Home(chunk.Key("ref:"+o.Ref), 0, len(rg.Nodes()), o.Zone) {
 		if n.ID == self.ID {
 			return o, false, nil
 		}

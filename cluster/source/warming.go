@@ -38,7 +38,7 @@ func (r *Router) hadInZone(rg *ring.Ring, o chunk.Object, extent int) []ring.Nod
 
 // hadAtHome is hadInZone for the home owner.
 func (r *Router) hadAtHome(rg *ring.Ring, o chunk.Object, extent int) []ring.Node {
-	zone := r.homeZone(o)
+	zone := o.Zone
 	var was []ring.Node
 	if p := rg.Prev(); p != nil {
 		was = p.Home(o.Key, extent, 1, zone)

@@ -87,8 +87,8 @@ func (cl *clusterNode) steward() ops.Steward {
 	if cl == nil {
 		return nil
 	}
-	return func(ctx context.Context, ref string) (chunk.Object, bool, error) {
-		return cl.router.Steward(ctx, chunk.Object{Ref: ref})
+	return func(ctx context.Context, o chunk.Object) (chunk.Object, bool, error) {
+		return cl.router.Steward(ctx, o)
 	}
 }
 

@@ -220,7 +220,7 @@ func openStores(ctx context.Context, n *node, g chunk.Geometry, m *metrics) ([]o
 		n.onClose(func(context.Context) error { return b.Close() })
 		stores = append(stores, ops.Store{
 			ID: id, Type: oc.Type, Description: oc.Description, Weight: oc.Weight, ReadOnly: oc.ReadOnly || b.Caps().ReadOnly,
-			MemoryOnly: oc.Cache == "off" || oc.Cache != "on" && uncached(n.config, oc), Unshared: oc.Unshared(),
+			MemoryOnly: oc.Cache == "off" || oc.Cache != "on" && uncached(n.config, oc), Unshared: oc.Unshared(), Zone: oc.Zone,
 			Schemes: open.Schemes(oc.Type), Properties: oc.Driver.Properties(), Backend: backends.Observe(b, m.observeStore(id)),
 			Owns: oc.Owns(), Metadata: oc.Metadata(),
 		})

@@ -13,10 +13,10 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// Steward makes the first contact with the origin of ref through another node. ok
-// is false where this node is the one to make it. A size and validator that it
-// returns are pinned.
-type Steward func(ctx context.Context, ref string) (found chunk.Object, ok bool, err error)
+// Steward makes the first contact with an object's origin through another node. Of
+// the object the Ref is known, and the zone. ok is false where this node is the
+// one to make it. A size and validator that it returns are pinned.
+type Steward func(ctx context.Context, o chunk.Object) (found chunk.Object, ok bool, err error)
 
 // contact finds what is to be pinned of a location that nobody has read yet, by
 // the node whose task that is.
@@ -25,7 +25,12 @@ func (s *Service) contact(ctx context.Context, m image.Image, l image.Location, 
 		return s.contactHere(ctx, m.ID, l, b, at)
 	}
 	return s.together(ctx, "by the steward: "+ref(m.ID, l.ID), func(ctx context.Context) (registry.Pin, error) {
-		o, ok, err := s.cfg.Steward(ctx, ref(m.ID, l.ID))
+		unseen := chunk.Object{Size: -1, Ref: ref(m.ID, l.ID)}
+		st := s.storeOf(l)
+		if st != nil {
+			unseen.Zone = st.Zone
+		}
+		o, ok, err := s.cfg.Steward(ctx, unseen)
 		switch {
 		case errors.Is(err, chunk.ErrNotFound):
 			return registry.Pin{}, backends.ErrNotFound
@@ -35,7 +40,7 @@ func (s *Service) contact(ctx context.Context, m image.Image, l image.Location, 
 			return s.cfg.Registry.Pin(ctx, registry.Pin{LocationID: l.ID, Size: o.Size, Validator: o.Validator})
 		}
 		p, err := s.contactHere(ctx, m.ID, l, b, at)
-		if st := s.storeOf(l); st != nil && st.Unshared && errors.Is(err, backends.ErrNotFound) {
+		if st != nil && st.Unshared && errors.Is(err, backends.ErrNotFound) {
 			return p, errElsewhere
 		}
 		return p, err

@@ -98,7 +98,7 @@ func TestTheStewardsWord(t *testing.T) {
 	}
 	asked := 0
 	b := newBench(t, func(c *Config) {
-		c.Steward = func(context.Context, string) (chunk.Object, bool, error) {
+		c.Steward = func(context.Context, chunk.Object) (chunk.Object, bool, error) {
 			asked++
 			return say.found, say.ok, say.err
 		}
@@ -143,7 +143,7 @@ func testStormOfContacts(t *testing.T) {
 	var asked atomic.Int64
 	answer := make(chan struct{})
 	b := newBench(t, func(c *Config) {
-		c.Steward = func(ctx context.Context, _ string) (chunk.Object, bool, error) {
+		c.Steward = func(ctx context.Context, _ chunk.Object) (chunk.Object, bool, error) {
 			asked.Add(1)
 			select {
 			case <-answer:
@@ -186,7 +186,7 @@ func TestAStewardWithoutTheFolder(t *testing.T) {
 	if _, err := b.FirstContact(t.Context(), chunk.Object{Ref: ref(m.ID, m.Locations[0].ID)}); !errors.Is(err, chunk.ErrUnresolved) {
 		t.Errorf("%v", err)
 	}
-	b.cfg.Steward = func(context.Context, string) (chunk.Object, bool, error) { return chunk.Object{}, false, nil }
+	b.cfg.Steward = func(context.Context, chunk.Object) (chunk.Object, bool, error) { return chunk.Object{}, false, nil }
 	if _, err := b.target(t.Context(), m, m.Locations[0]); image.KindOf(err) != image.Unavailable || missing(err) {
 		t.Errorf("no node has it: %v", err)
 	}

@@ -17,7 +17,7 @@ func (s *Service) Here(ctx context.Context, o chunk.Object) chunk.Object {
 		return o
 	}
 	if t, ok := s.known.get(location); ok {
-		o.MemoryOnly = t.object.MemoryOnly
+		o.MemoryOnly, o.Zone = t.object.MemoryOnly, t.object.Zone
 		return o
 	}
 	m, err := s.cfg.Images.Get(ctx, id)
@@ -26,7 +26,7 @@ func (s *Service) Here(ctx context.Context, o chunk.Object) chunk.Object {
 	}
 	for _, l := range m.Locations {
 		if st := s.storeOf(l); l.ID == location && st != nil {
-			o.MemoryOnly = st.MemoryOnly
+			o.MemoryOnly, o.Zone = st.MemoryOnly, st.Zone
 		}
 	}
 	return o

@@ -107,7 +107,7 @@ func (s *Service) lookUp(ctx context.Context, m image.Image, l image.Location, r
 		return target{}, err
 	}
 	t.content = hashed
-	t.object = chunk.Object{Size: pin.Size, Validator: pin.Validator, Ref: ref(m.ID, l.ID), MemoryOnly: st.MemoryOnly}
+	t.object = chunk.Object{Size: pin.Size, Validator: pin.Validator, Ref: ref(m.ID, l.ID), MemoryOnly: st.MemoryOnly, Zone: st.Zone}
 	switch {
 	case hashed:
 		t.object.Size = c.Size

@@ -39,6 +39,7 @@ type Store struct {
 	Weight                int            // of several copies the one in the heaviest store is read
 	ReadOnly              bool           // takes no uploads
 	MemoryOnly            bool           // its bytes are not kept in the disk tier
+	Zone                  string         // whose nodes read it; "": any that is not an edge
 	Unshared              bool           // a folder of this node alone
 	Schemes               []string       // of the location URLs that stores of its type have
 	Properties            map[string]any // what admins are shown of it
