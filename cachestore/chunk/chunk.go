@@ -37,6 +37,9 @@ type Object struct {
 	// MemoryOnly keeps the object out of the disk tier: its origin is a folder of
 	// this very node, and a second copy on the same disk gains nothing.
 	MemoryOnly bool
+	// Former is the key under which the bytes may lie elsewhere yet: theirs before
+	// they were hashed. "" where there was none.
+	Former Key
 }
 
 // Piece is a run of bytes within one chunk.

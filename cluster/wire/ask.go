@@ -29,6 +29,7 @@ type object struct {
 	Size      int64  `json:"size"`
 	Validator []byte `json:"validator,omitempty"`
 	Ref       []byte `json:"ref,omitempty"`
+	Former    []byte `json:"former,omitempty"`
 }
 
 // Ask is the body of each request; To is the node that is meant.
@@ -84,11 +85,11 @@ func Decode(b []byte) (Ask, error) {
 }
 
 func out(o chunk.Object) object {
-	return object{Key: []byte(o.Key), Size: o.Size, Validator: []byte(o.Validator), Ref: []byte(o.Ref)}
+	return object{Key: []byte(o.Key), Size: o.Size, Validator: []byte(o.Validator), Ref: []byte(o.Ref), Former: []byte(o.Former)}
 }
 
 func (o object) in() chunk.Object {
-	return chunk.Object{Key: chunk.Key(o.Key), Size: o.Size, Validator: string(o.Validator), Ref: string(o.Ref)}
+	return chunk.Object{Key: chunk.Key(o.Key), Size: o.Size, Validator: string(o.Validator), Ref: string(o.Ref), Former: chunk.Key(o.Former)}
 }
 
 // EncodeObject returns the answer to a stat.
@@ -108,9 +109,9 @@ func DecodeObject(b []byte) (chunk.Object, error) {
 // is not told one.
 func CheckObject(o chunk.Object) error {
 	switch {
-	case len(o.Key) > maxField || len(o.Validator) > maxField || len(o.Ref) > maxField:
+	case len(o.Key) > maxField || len(o.Validator) > maxField || len(o.Ref) > maxField || len(o.Former) > maxField:
 		return garbage("a text of more than %d bytes", maxField)
-	case o.Key.Upload():
+	case o.Key.Upload() || o.Former.Upload():
 		return garbage("an upload's key")
 	case o.Size < -1:
 		return garbage("an object of %d bytes", o.Size)

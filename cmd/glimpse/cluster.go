@@ -108,7 +108,8 @@ func (cl *clusterNode) prepare(ctx context.Context, n *node, id string, g chunk.
 		return fmt.Errorf("listen.peer: %w", err)
 	}
 	n.onClose(func(context.Context) error { return ignoreClosed(cl.listener.Close()) })
-	cl.peers = peers.New(peers.Config{Self: id, Identity: cl.identity})
+	pace := paces[c.Cluster.Profile]
+	cl.peers = peers.New(peers.Config{Self: id, Identity: cl.identity, Stall: pace.stall, Connect: pace.connect})
 	n.onClose(func(context.Context) error { cl.peers.Close(); return nil })
 	cl.pace = rate.NewLimiter(rate.Inf, 0)
 	if most := int(c.Cluster.RebalanceRate); most > 0 {
@@ -116,7 +117,7 @@ func (cl *clusterNode) prepare(ctx context.Context, n *node, id string, g chunk.
 	}
 	cl.counted = &counted{Peers: cl.peers, zone: c.Node.Zone}
 	cl.router = source.New(source.Config{
-		Members: later{cl}, Peers: cl.counted, Geometry: g, Origin: svc,
+		Members: later{cl}, Peers: cl.counted, Geometry: g, Origin: svc, LookFor: pace.look,
 		HedgeBudget: float64(c.Cluster.HedgeBudget), Uploader: svc.Uploader,
 	})
 	cl.svc = svc
@@ -125,6 +126,14 @@ func (cl *clusterNode) prepare(ctx context.Context, n *node, id string, g chunk.
 	})
 	return nil
 }
+
+// pace is how long a node waits for another: to look around, for a sign of life,
+// for a connection. What is 0 is the package's own.
+type pace struct{ look, stall, connect time.Duration }
+
+// Over a WAN a handshake alone takes longer than a look around in a LAN does, and
+// two packets lost one after the other a second.
+var paces = map[string]pace{"wan": {time.Second, 4 * time.Second, 5 * time.Second}}
 
 // later is the membership that gossip will bring, before anything is asked.
 type later struct{ cl *clusterNode }

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -35,6 +36,13 @@ func NewZones(t testing.TB, lines string, sites ...string) *Zones {
 
 // Site is the site of a number, in the order of NewZones.
 func (z *Zones) Site(i int) *Site { return z.sites[i] }
+
+// Keystone has all nodes ask a Keystone at the first site: keys for Member.
+func (z *Zones) Keystone(t testing.TB, k *KeystoneServer) []string {
+	t.Helper()
+	at := z.Site(0).Offer(t, strings.TrimSuffix(strings.TrimPrefix(k.URL, "http://"), "/v3"))
+	return []string{"auth.mode=keystone", "auth.keystone.auth_url=http://" + at + "/v3", "auth.keystone.interface=", "auth.keystone.username=glance", "auth.keystone.password=glancepw"}
+}
 
 // Member starts a node at a site. join is a gossip address, or "" for none but
 // those of the node table.
