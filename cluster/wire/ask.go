@@ -14,7 +14,15 @@ const (
 	Stat = "/glimpse/peer/v1/stat"
 	Drop = "/glimpse/peer/v1/drop"
 	Ping = "/glimpse/peer/v1/ping"
+	// Members exchanges lists of nodes, Link makes of the connection one on which the
+	// asker is asked, Via one that leads to another node.
+	Members = "/glimpse/peer/v1/members"
+	Link    = "/glimpse/peer/v1/link"
+	Via     = "/glimpse/peer/v1/via"
 )
+
+// MaxBook bounds a list of nodes, bytes.
+const MaxBook = 1 << 20
 
 // MaxAsk bounds the body of a request, bytes.
 const MaxAsk = 16 << 10
@@ -39,21 +47,26 @@ type Ask struct {
 	Off, N int64          // of a range within one extent; N is -1 for all of an object of unknown size
 	Image  string         // to drop
 	After  cluster.Cursor // of a claim
+	// Through is the node that a connection is to lead to, Book a list of nodes, JSON.
+	Through string
+	Book    json.RawMessage
 }
 
 type ask struct {
-	From     string        `json:"from"`
-	To       string        `json:"to"`
-	Object   object        `json:"object"`
-	Chunk    int64         `json:"chunk,omitempty"`
-	Extent   int           `json:"extent,omitempty"`
-	Level    cluster.Level `json:"level,omitempty"`
-	Resident bool          `json:"resident_only,omitempty"`
-	Off      int64         `json:"off,omitempty"`
-	N        int64         `json:"n,omitempty"`
-	Image    string        `json:"image,omitempty"`
-	After    []byte        `json:"after,omitempty"`
-	Index    int           `json:"index,omitempty"`
+	From     string          `json:"from"`
+	To       string          `json:"to"`
+	Object   object          `json:"object"`
+	Chunk    int64           `json:"chunk,omitempty"`
+	Extent   int             `json:"extent,omitempty"`
+	Level    cluster.Level   `json:"level,omitempty"`
+	Resident bool            `json:"resident_only,omitempty"`
+	Off      int64           `json:"off,omitempty"`
+	N        int64           `json:"n,omitempty"`
+	Image    string          `json:"image,omitempty"`
+	After    []byte          `json:"after,omitempty"`
+	Index    int             `json:"index,omitempty"`
+	Through  string          `json:"through,omitempty"`
+	Book     json.RawMessage `json:"book,omitempty"`
 }
 
 // Encode returns the ask as a request's body.
@@ -62,8 +75,9 @@ func (a Ask) Encode() ([]byte, error) {
 		From: a.From, To: a.To, Object: out(a.Object), Chunk: a.Geometry.Chunk, Extent: a.Geometry.Extent,
 		Level: a.Level, Resident: a.ResidentOnly, Off: a.Off, N: a.N, Image: a.Image,
 		After: []byte(a.After.Key), Index: a.After.Index,
+		Through: a.Through, Book: a.Book,
 	})
-	if err == nil && len(b) > MaxAsk {
+	if err == nil && (len(b) > MaxAsk+len(a.Book) || len(a.Book) > MaxBook) {
 		err = fmt.Errorf("an ask of %d bytes, at most %d", len(b), MaxAsk)
 	}
 	return b, err
@@ -81,6 +95,7 @@ func Decode(b []byte) (Ask, error) {
 			Level: a.Level, ResidentOnly: a.Resident, From: a.From,
 		},
 		To: a.To, Off: a.Off, N: a.N, Image: a.Image, After: cluster.Cursor{Key: chunk.Key(a.After), Index: a.Index},
+		Through: a.Through, Book: a.Book,
 	}, nil
 }
 

@@ -1,0 +1,260 @@
+package edge
+
+import (
+	"context"
+	"hash/fnv"
+	"io"
+	"net"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/yamux"
+
+	"glimpse/cluster/ring"
+	"glimpse/cluster/wire"
+)
+
+const (
+	links     = 2 // of an edge node
+	dialTime  = 10 * time.Second
+	tableTime = 5 * time.Second
+	// A link whose other end is silent for this long has failed.
+	keepAlive = 5 * time.Second
+	linkWrite = 10 * time.Second
+)
+
+// link is one of an edge node's.
+type link struct {
+	to ring.Node
+	up bool // under Far.mu
+}
+
+// mux is how a link carries streams.
+func mux() *yamux.Config {
+	c := yamux.DefaultConfig()
+	c.KeepAliveInterval, c.ConnectionWriteTimeout = keepAlive, linkWrite
+	c.MaxStreamWindowSize = 2 << 20 // 80 ms of 25 MB/s
+	c.LogOutput = io.Discard
+	return c
+}
+
+// reach begins links until there are enough.
+func (f *Far) reach(ctx context.Context) {
+	f.mu.Lock()
+	want := links - len(f.links)
+	f.mu.Unlock()
+	if want <= 0 {
+		return
+	}
+	all := f.candidates(ctx)
+	zones := map[string]bool{}
+	f.mu.Lock()
+	for _, l := range f.links {
+		zones[l.to.Zone] = true
+	}
+	f.mu.Unlock()
+	for _, fresh := range []bool{true, false} { // in a zone that there is no link to, then anywhere
+		for _, n := range all {
+			if want > 0 && (!fresh || !zones[n.Zone]) && f.begin(n) {
+				zones[n.Zone] = true
+				want--
+			}
+		}
+	}
+}
+
+// candidates are the nodes to link to, in an order that is this node's own, so
+// that edge nodes spread over them.
+func (f *Far) candidates(ctx context.Context) []ring.Node {
+	self := f.c.Members.Self()
+	usable := func(n ring.Node) bool {
+		return n.ID != self.ID && n.Zone != self.Zone && !n.Edge && n.Role == ring.Member && n.State != ring.Draining && n.Peer != ""
+	}
+	var all []ring.Node
+	for _, n := range f.c.Members.Ring().Nodes() {
+		if usable(n) {
+			all = append(all, n)
+		}
+	}
+	// The list may be from before a cut: the table is asked too where no link is up.
+	if !f.linked() {
+		ctx, cancel := context.WithTimeout(ctx, tableTime)
+		defer cancel()
+		rows, err := f.c.Table(ctx)
+		if err != nil && len(all) == 0 {
+			f.c.Log.WarnContext(ctx, "an edge node finds no node to link to: the node table can't be read", "error", err)
+		}
+		rows = slices.DeleteFunc(rows, func(n ring.Node) bool { return !usable(n) })
+		if len(rows) > 0 {
+			all = rows
+		}
+	}
+	score := func(n ring.Node) uint64 {
+		h := fnv.New64a()
+		_, _ = io.WriteString(h, self.ID+n.ID) // never fails
+		return h.Sum64()
+	}
+	slices.SortFunc(all, func(a, b ring.Node) int {
+		if x, y := score(a), score(b); x != y {
+			if x < y {
+				return -1
+			}
+			return 1
+		}
+		return 0
+	})
+	return all
+}
+
+func (f *Far) linked() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, l := range f.links {
+		if l.up {
+			return true
+		}
+	}
+	return false
+}
+
+// Links is how many links this node has or holds.
+func (f *Far) Links() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := len(f.inward)
+	for _, l := range f.links {
+		if l.up {
+			n++
+		}
+	}
+	return n
+}
+
+// begin keeps a link to a node until it fails; false: there is one.
+func (f *Far) begin(n ring.Node) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed || f.links[n.ID] != nil {
+		return false
+	}
+	l := &link{to: n}
+	f.links[n.ID] = l
+	f.task.Go(func() {
+		err := f.keep(l)
+		f.mu.Lock()
+		delete(f.links, n.ID)
+		was := l.up
+		if f.closed {
+			err = nil
+		}
+		if was && len(f.heard) > 1 {
+			delete(f.heard, n.ID) // the last list of all is kept
+		}
+		f.mu.Unlock()
+		if err != nil {
+			f.c.Log.Info("a link of this edge node has ended", "to", n.Name, "peer", n.Peer, "why", err)
+		}
+		if was {
+			f.wake()
+		}
+	})
+	return true
+}
+
+// keep is the life of a link.
+func (f *Far) keep(l *link) error {
+	ctx, cancel := context.WithTimeout(f.base, dialTime)
+	defer cancel()
+	c, err := f.c.Peers.Switch(ctx, l.to, wire.Link, wire.Ask{})
+	if err != nil {
+		return err
+	}
+	s, err := yamux.Server(c, mux())
+	if err != nil {
+		c.Close()
+		return err
+	}
+	defer s.Close()
+	defer context.AfterFunc(f.base, func() { s.Close() })()
+	f.mu.Lock()
+	l.up = true
+	f.mu.Unlock()
+	f.c.Log.Info("this edge node has a link", "to", l.to.Name, "peer", l.to.Peer)
+	f.wake()
+	for {
+		stream, err := s.AcceptStream()
+		if err != nil {
+			return err
+		}
+		f.c.Take(stream)
+	}
+}
+
+// tell says over each link what this node is, and hears of the others.
+func (f *Far) tell(ctx context.Context) {
+	self := f.c.Members.Self()
+	f.mu.Lock()
+	expire(f.known, time.Now())
+	var to []ring.Node
+	var via []string
+	for id, l := range f.links {
+		if l.up {
+			to = append(to, l.to)
+			via = append(via, id)
+		}
+	}
+	f.seq++
+	own := record{node: self, via: via, seq: uint64(self.Epoch)<<32 | uint64(f.seq), made: time.Now()}
+	f.mu.Unlock()
+	slices.Sort(own.via)
+	k := f.edges([]record{own})
+	for _, n := range to {
+		f.background(func() {
+			if err := f.exchange(f.base, n, k); err != nil {
+				f.c.Log.DebugContext(ctx, "a node does not take what this edge node tells", "node", n.Name, "error", err)
+			}
+		})
+	}
+}
+
+// Link takes over a connection on which an edge node is to be reached. It returns
+// when that has ended.
+func (f *Far) Link(from string, c net.Conn) {
+	s, err := yamux.Client(c, mux())
+	if err != nil {
+		c.Close()
+		return
+	}
+	defer s.Close()
+	f.mu.Lock()
+	old := f.inward[from]
+	if f.closed {
+		f.mu.Unlock()
+		return
+	}
+	f.inward[from] = s
+	f.mu.Unlock()
+	if old != nil {
+		old.Close()
+	}
+	select {
+	case <-s.CloseChan():
+	case <-f.base.Done():
+	}
+	f.mu.Lock()
+	if f.inward[from] == s {
+		delete(f.inward, from)
+	}
+	f.mu.Unlock()
+}
+
+// Open opens a stream to an edge node whose link this node holds.
+func (f *Far) Open(id string) (net.Conn, error) {
+	f.mu.Lock()
+	s := f.inward[id]
+	f.mu.Unlock()
+	if s == nil {
+		return nil, errNoLink
+	}
+	return s.OpenStream()
+}
