@@ -32,6 +32,9 @@ type Config struct {
 	Slow                 time.Duration // for one group of bytes
 	Connect              time.Duration
 	Rest                 time.Duration // that a failing peer is left alone
+	// Packs says whose bytes may come packed; nil: nobody's. It costs processors, and
+	// is for slow links.
+	Packs func(n ring.Node) bool
 	// Reach connects to nodes that are not dialled, and says which are; nil: none.
 	Reach func(ctx context.Context, n ring.Node) (c net.Conn, ok bool, err error)
 	// Dial connects; nil: by TCP.

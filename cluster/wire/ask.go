@@ -47,6 +47,8 @@ type Ask struct {
 	Off, N int64          // of a range within one extent; N is -1 for all of an object of unknown size
 	Image  string         // to drop
 	After  cluster.Cursor // of a claim
+	// Packed says that pieces may be packed.
+	Packed bool
 	// Through is the node that a connection is to lead to, Book a list of nodes, JSON.
 	Through string
 	Book    json.RawMessage
@@ -65,6 +67,7 @@ type ask struct {
 	Image    string          `json:"image,omitempty"`
 	After    []byte          `json:"after,omitempty"`
 	Index    int             `json:"index,omitempty"`
+	Packed   bool            `json:"packed,omitempty"`
 	Through  string          `json:"through,omitempty"`
 	Book     json.RawMessage `json:"book,omitempty"`
 }
@@ -75,7 +78,7 @@ func (a Ask) Encode() ([]byte, error) {
 		From: a.From, To: a.To, Object: out(a.Object), Chunk: a.Geometry.Chunk, Extent: a.Geometry.Extent,
 		Level: a.Level, Resident: a.ResidentOnly, Off: a.Off, N: a.N, Image: a.Image,
 		After: []byte(a.After.Key), Index: a.After.Index,
-		Through: a.Through, Book: a.Book,
+		Packed: a.Packed, Through: a.Through, Book: a.Book,
 	})
 	if err == nil && (len(b) > MaxAsk+len(a.Book) || len(a.Book) > MaxBook) {
 		err = fmt.Errorf("an ask of %d bytes, at most %d", len(b), MaxAsk)
@@ -95,7 +98,7 @@ func Decode(b []byte) (Ask, error) {
 			Level: a.Level, ResidentOnly: a.Resident, From: a.From,
 		},
 		To: a.To, Off: a.Off, N: a.N, Image: a.Image, After: cluster.Cursor{Key: chunk.Key(a.After), Index: a.Index},
-		Through: a.Through, Book: a.Book,
+		Packed: a.Packed, Through: a.Through, Book: a.Book,
 	}, nil
 }
 
