@@ -49,10 +49,7 @@ func (s *Site) Prepared(t testing.TB, sets ...string) *Node {
 	n := Prepared(t, sets...)
 	n.in = s.net.do
 	for _, addr := range []string{n.API, n.Ops} {
-		forward(t, listen(t, addr), func(ctx context.Context) (c net.Conn, err error) {
-			err = s.net.do(func() error { c, err = (&net.Dialer{}).DialContext(ctx, "tcp", addr); return err })
-			return c, err
-		})
+		forward(t, listen(t, addr), func(ctx context.Context) (net.Conn, error) { return s.Dial(ctx, addr) })
 	}
 	return n
 }
@@ -67,6 +64,12 @@ func (s *Site) Offer(t testing.TB, addr string) string {
 	}
 	forward(t, l, func(ctx context.Context) (net.Conn, error) { return (&net.Dialer{}).DialContext(ctx, "tcp", addr) })
 	return l.Addr().String()
+}
+
+// Dial connects from within the site.
+func (s *Site) Dial(ctx context.Context, addr string) (c net.Conn, err error) {
+	err = s.net.do(func() error { c, err = (&net.Dialer{}).DialContext(ctx, "tcp", addr); return err })
+	return c, err
 }
 
 // Port returns an address of the site that is free as yet.

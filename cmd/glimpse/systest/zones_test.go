@@ -1,11 +1,13 @@
 package systest
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,117 +17,218 @@ import (
 // slow is the WAN of these tests: 80 ms there and back, 1 % loss, 50 Mbit/s.
 var slow = testenv.Link{Delay: 40 * time.Millisecond, Loss: 0.01, Rate: 50e6 / 8}
 
-// carried has fn run and returns how many copies of an image went into a site and
-// out of it meanwhile, as the site's interface counts them.
-func carried(w *webImage, at *testenv.Site, fn func()) (in, out float64) {
-	in1, out1 := at.Carried()
-	fn()
-	in2, out2 := at.Carried()
-	return float64(in2-in1) / float64(len(w.data)), float64(out2-out1) / float64(len(w.data))
-}
-
-// overWAN is what of the images has come from nodes of other zones, copies.
-func (w *webImage) overWAN(t *testing.T, nodes ...*testenv.Node) (copies float64) {
+// overWAN is what nodes have read of an image from other zones, copies.
+func (w *webImage) overWAN(nodes ...*testenv.Node) (copies float64) {
+	w.t.Helper()
 	for _, n := range nodes {
-		copies += metric(t, n, `glimpse_peer_read_bytes_total{zone="other"}`) / float64(len(w.data))
+		copies += metric(w.t, n, `glimpse_peer_read_bytes_total{zone="other"}`) / float64(len(w.data))
 	}
 	return copies
 }
 
-// Two zones over a WAN: a storm in both takes one copy out of the origin, and
-// over the WAN each zone gets the image once. Then one is cut off: it serves what
-// it holds to those whom it knows, and is one cluster with the other again soon
-// after the cut ends.
-func TestTwoZonesOverAWAN(t *testing.T) {
-	k := testenv.Keystone(t)
-	z := testenv.NewZones(t, "", "home", "far")
-	far := z.Site(1)
-	keys := append(z.Keystone(t, k), "auth.keystone.token_cache_time=2s", "auth.keystone.outage_grace=20m", "registry.outage_grace=20m", "cluster.profile=wan")
-	var nodes []*testenv.Node
-	for i, at := range []*testenv.Site{z.Site(0), z.Site(0), far, far} {
-		nodes = append(nodes, z.Member(t, at, fmt.Sprint("n", i+1), "", keys...))
-	}
-	together(t, nodes...)
-	token := k.Token(t, "admin", "secret", "admin")
-	w := onWebAs(t, nodes[0], z.Web, 24<<20+777, token)
-	known := onWebAs(t, nodes[0], z.Web, 1<<20+1, token)
-	never := onWebAs(t, nodes[0], z.Web, 1<<20+2, token)
+// spread is a cluster of three zones: home, where the database, Keystone and the
+// origin are; away, over a WAN; and edge, over the WAN and behind a firewall that
+// lets nobody in and no datagram out.
+type spread struct {
+	*testenv.Zones
+	t     *testing.T
+	nodes []*testenv.Node // of home 2, of away 1, of edge 2
+	token string
+}
 
-	z.Set(slow)
-	in, out := carried(w, far, func() {
-		for _, err := range w.storm(16, nodes...) {
-			t.Error(err)
+func spreadOut(t *testing.T, more ...string) *spread {
+	t.Helper()
+	k := testenv.Keystone(t)
+	z := testenv.NewZones(t, "", "home", "away", "edge")
+	s := &spread{Zones: z, t: t, token: k.Token(t, "admin", "secret", "admin")}
+	z.Shut(z.Site(2))
+	keys := append(z.Keystone(t, k), "cluster.profile=wan", "auth.keystone.token_cache_time=2s", "auth.keystone.outage_grace=20m", "registry.outage_grace=20m")
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	s.nodes = make([]*testenv.Node, 5)
+	for i, site := range []int{0, 0, 1, 2, 2} {
+		start := func() {
+			at := z.Site(site)
+			n := z.Member(t, at, fmt.Sprint("n", i+1), "", append(append(keys, fmt.Sprint("cluster.edge=", site == 2)), more...)...)
+			mu.Lock()
+			defer mu.Unlock()
+			s.nodes[i] = n
 		}
-	})
-	wan := w.overWAN(t, nodes...)
-	t.Logf("the origin gave %.4f copies; %.3f copies went into the far zone and %.3f out of it, %.4f of them between nodes; %d packets lost",
-		w.given(), in, out, wan, z.Lost.Load())
+		if i == 0 {
+			start() // who is first makes the tables
+		} else {
+			all.Go(start)
+		}
+	}
+	all.Wait()
+	within(t, time.Minute, "one cluster", func() bool { return whole(s.nodes...) })
+	z.Set(slow)
+	return s
+}
+
+func (s *spread) home() []*testenv.Node { return s.nodes[:2] }
+func (s *spread) away() []*testenv.Node { return s.nodes[2:3] }
+func (s *spread) edge() []*testenv.Node { return s.nodes[3:] }
+
+// storm has clients of all nodes read an image, and fails where the origin gave
+// more than one copy, or the WAN brought a zone more than one.
+func (s *spread) storm(w *webImage) {
+	t := s.t
+	var before [3]int64
+	for i := range before {
+		before[i], _ = s.Site(i).Carried()
+	}
+	for _, err := range w.storm(15, s.nodes...) {
+		t.Error(err)
+	}
+	for i, nodes := range [][]*testenv.Node{s.home(), s.away(), s.edge()} {
+		in, _ := s.Site(i).Carried()
+		copies, asked := float64(in-before[i])/float64(len(w.data)), w.overWAN(nodes...)
+		t.Logf("%s: %.3f copies came over the WAN, %.4f from nodes", s.Site(i).Name, copies, asked)
+		// A zone that reads the origin itself has it over the WAN too, unless it is home.
+		if copies > 1.25 || asked > 1.001 {
+			t.Errorf("%s got more than a copy", s.Site(i).Name)
+		}
+	}
+	t.Logf("the origin gave %.4f copies; %d packets were lost", w.given(), s.Lost.Load())
 	if w.given() > 1.001 {
 		t.Errorf("the origin gave %.4f copies", w.given())
 	}
-	// A part of the image has its home in the far zone: it goes in from the origin, and
-	// out once. The rest goes in once.
-	if wan > 1.001 || in > 1.25 || out > 1.25 {
-		t.Errorf("the WAN carried more than a copy for each zone: %.4f, %.3f, %.3f", wan, in, out)
-	}
-	if z.Lost.Load() == 0 {
+	if s.Lost.Load() == 0 {
 		t.Error("the WAN lost nothing")
 	}
-	on(t, nodes[2].API).by(token).show(known.id)
+}
 
-	z.Cut(far)
-	begun := time.Now()
-	for _, n := range nodes[2:] {
-		a := on(t, n.API).by(token)
-		until(t, "the cut is noticed", func() bool {
-			resp := a.do("GET", "/v2/images/"+w.id, nil)
-			defer resp.Body.Close()
-			return resp.StatusCode == http.StatusOK && strings.HasPrefix(resp.Header.Get("Warning"), "110 ")
-		})
+func (s *spread) on(n *testenv.Node) api { return on(s.t, n.API).by(s.token) }
+
+// write changes an image's name at a node.
+func (s *spread) write(n *testenv.Node, id, name string) {
+	s.t.Helper()
+	patch := fmt.Sprintf(`[{"op": "replace", "path": "/name", "value": %q}]`, name)
+	if code, body := s.on(n).text("PATCH", "/v2/images/"+id, patch, "Content-Type", "application/openstack-images-v2.1-json-patch"); code != http.StatusOK {
+		s.t.Fatal(code, body)
 	}
-	refused := func() {
-		for what, c := range map[string][2]string{
-			"an image not asked for": {token, "/v2/images/" + never.id},
-			"an image not held":      {token, "/v2/images/" + known.id + "/file"},
-			"an unknown token":       {"gAAAAAunknown", "/v2/images/" + w.id},
-			"a list":                 {token, "/v2/images"},
-		} {
-			begun := time.Now()
-			code, body := on(t, nodes[2].API).by(c[0]).text("GET", c[1], "")
-			t.Logf("%s: %d in %.1f s: %.100s", what, code, time.Since(begun).Seconds(), body)
-			if code != http.StatusServiceUnavailable {
-				t.Errorf("%s: %d %s", what, code, body)
+}
+
+// An edge zone needs no way in, and no gossip out: all nodes see each other, and
+// what is written anywhere is seen everywhere in the next instant and waits for
+// nobody. A storm over three zones takes one copy out of the origin, and the WAN
+// carries it once to each. Two zones that are cut off serve what they hold to those
+// whom they know, and all is one cluster again soon after.
+func TestZonesOverAWAN(t *testing.T) {
+	s := spreadOut(t, "registry.max_staleness=4s")
+	// The firewall is there: nobody gets in.
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	peer := ""
+	for _, a := range s.edge()[0].Args() {
+		if p, ok := strings.CutPrefix(a, "listen.peer="); ok {
+			peer = p
+		}
+	}
+	if c, err := s.Site(0).Dial(ctx, peer); err == nil || s.Refused.Load() == 0 {
+		c.Close()
+		t.Error("there is a way into the edge zone")
+	}
+
+	w := onWebAs(t, s.nodes[0], s.Web, 5<<20+777, s.token)
+	t.Run("storm", func(t *testing.T) { s.storm(w) })
+	t.Run("writes", func(t *testing.T) { s.writes(w) })
+	t.Run("cut", func(t *testing.T) { s.cutOff(w) })
+}
+
+// writes are made at each node in turn, while all have a lease on the record that
+// would let them wait for 4 s.
+func (s *spread) writes(w *webImage) {
+	t := s.t
+	silent := func() (sum float64) {
+		for _, n := range s.nodes {
+			sum += metric(t, n, "glimpse_lease_silent_total")
+		}
+		return sum
+	}
+	before := silent()
+	for i, at := range s.nodes {
+		for _, n := range s.nodes {
+			s.on(n).show(w.id)
+		}
+		name, begun := fmt.Sprint("name-", i), time.Now()
+		s.write(at, w.id, name)
+		t.Logf("a write at node %d took %.2f s", i+1, time.Since(begun).Seconds())
+		for k, n := range s.nodes {
+			if got := s.on(n).show(w.id)["name"]; got != name {
+				t.Errorf("after a write at node %d node %d says %v", i+1, k+1, got)
 			}
 		}
 	}
-	refused()
-	b := on(t, nodes[0].API).by(token)
-	if code, body := b.text("PATCH", "/v2/images/"+w.id, `[{"op": "replace", "path": "/name", "value": "written"}]`, "Content-Type", "application/openstack-images-v2.1-json-patch"); code != http.StatusOK {
-		t.Errorf("a write in the other zone: %d %s", code, body)
+	if after := silent(); after > before {
+		t.Errorf("%.0f times a node did not say that it forgot a record", after-before)
 	}
-	pause, rounds := 2*time.Second, 10
-	if os.Getenv("GLIMPSE_LONG") != "" {
-		pause = 90 * time.Second // 15 minutes
-	}
-	for range rounds {
-		for _, err := range w.storm(4, nodes...) {
+}
+
+// cutOff takes two zones off the WAN, for some 10 s or for 15 minutes.
+func (s *spread) cutOff(w *webImage) {
+	t := s.t
+	known := onWebAs(t, s.nodes[0], s.Web, 1<<20+1, s.token)
+	never := onWebAs(t, s.nodes[0], s.Web, 1<<20+2, s.token)
+	alone := append(s.away(), s.edge()...)
+	for _, n := range alone {
+		s.on(n).show(known.id)
+		if err := w.fetch(n); err != nil { // all of it is in each zone
 			t.Error(err)
 		}
-		time.Sleep(pause)
 	}
-	refused()
-	t.Logf("cut off for %.0f s: %d packets dropped", time.Since(begun).Seconds(), z.Dropped.Load())
-	if z.Dropped.Load() == 0 {
+	s.Cut(s.Site(1))
+	s.Cut(s.Site(2))
+	begun, last := time.Now(), 10*time.Second
+	if os.Getenv("GLIMPSE_LONG") != "" {
+		last = 15 * time.Minute
+	}
+	var all sync.WaitGroup
+	for what, c := range map[string][2]string{
+		"an image not asked for": {s.token, "/v2/images/" + never.id},
+		"an image not held":      {s.token, "/v2/images/" + known.id + "/file"},
+		"an unknown token":       {"gAAAAAunknown", "/v2/images/" + w.id},
+		"a list":                 {s.token, "/v2/images"},
+	} {
+		all.Go(func() {
+			if code, body := on(t, s.edge()[0].API).by(c[0]).text("GET", c[1], ""); code != http.StatusServiceUnavailable {
+				t.Errorf("%s: %d %s", what, code, body)
+			}
+		})
+	}
+	for _, n := range alone {
+		all.Go(func() {
+			within(t, time.Minute, "the record says that it may be old", func() bool {
+				resp := s.on(n).do("GET", "/v2/images/"+w.id, nil)
+				defer resp.Body.Close()
+				return resp.StatusCode == http.StatusOK && strings.HasPrefix(resp.Header.Get("Warning"), "110 ")
+			})
+		})
+	}
+	all.Wait()
+	s.write(s.nodes[0], w.id, "written")
+	served := 0
+	for served == 0 || time.Since(begun) < last {
+		for _, err := range w.storm(6, s.nodes...) {
+			t.Error(err)
+		}
+		served += 6
+		time.Sleep(last / 60)
+	}
+	t.Logf("cut off for %.0f s: %d downloads, %d packets dropped", time.Since(begun).Seconds(), served, s.Dropped.Load())
+	if s.Dropped.Load() == 0 {
 		t.Error("the cut dropped nothing")
 	}
 
-	z.Heal(far)
+	s.Heal(s.Site(1))
+	s.Heal(s.Site(2))
 	begun = time.Now()
-	within(t, 30*time.Second, "one cluster", func() bool { return whole(nodes...) })
+	within(t, 30*time.Second, "one cluster", func() bool { return whole(s.nodes...) })
 	t.Logf("one cluster %.1f s after the cut", time.Since(begun).Seconds())
-	for i, n := range nodes {
+	for i, n := range s.nodes {
 		within(t, 30*time.Second-time.Since(begun), "the write is seen", func() bool {
-			resp := on(t, n.API).by(token).do("GET", "/v2/images/"+w.id, nil)
+			resp := s.on(n).do("GET", "/v2/images/"+w.id, nil)
 			defer resp.Body.Close()
 			b, err := io.ReadAll(resp.Body)
 			return err == nil && strings.Contains(string(b), `"written"`)
