@@ -12,7 +12,7 @@ import (
 
 const (
 	lostAfter = 45 * time.Second // an edge node of which nothing new is heard
-	maxNodes  = 4096             // of a book
+	maxNodes  = 2048             // of a book, which fits wire.MaxBook
 	maxVia    = 8
 	maxID     = 64
 	maxText   = 255

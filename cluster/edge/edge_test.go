@@ -86,14 +86,16 @@ func (w *world) identity(id string) *ca.Identity {
 }
 
 // start adds a node. Nobody may dial an edge node from outside its zone.
-func (w *world) start(id, zone string, isEdge bool) *node {
+func (w *world) start(id, zone string, isEdge bool) *node { return w.startAs(id, zone, isEdge, 7) }
+
+func (w *world) startAs(id, zone string, isEdge bool, epoch uint32) *node {
 	w.t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	n := &node{w: w, dropped: map[string]bool{}, ring: ring.New(nil, nil)}
-	n.self = ring.Node{ID: id, Name: "name of " + id, Zone: zone, Weight: int64(len(id)) << 30, Peer: l.Addr().String(), Epoch: 7, State: ring.Ready, Edge: isEdge}
+	n.self = ring.Node{ID: id, Name: "name of " + id, Zone: zone, Weight: int64(len(id)) << 30, Peer: l.Addr().String(), Epoch: epoch, State: ring.Ready, Edge: isEdge}
 	who := w.identity(id)
 	n.peers = peers.New(peers.Config{
 		Self: id, Identity: who, Stall: 30 * time.Second,
@@ -142,6 +144,9 @@ func (w *world) start(id, zone string, isEdge bool) *node {
 
 // table is the node table: those that can be dialled.
 func (w *world) table() (all []ring.Node) {
+	for i := range 3 { // they have gone without a word
+		all = append(all, ring.Node{ID: fmt.Sprint("dead-", i), Zone: "a", Peer: "127.0.0.1:1"})
+	}
 	for _, n := range w.all() {
 		if self := n.Self(); !self.Edge {
 			all = append(all, self)
@@ -328,6 +333,11 @@ func TestEdgeZonesAreOfTheCluster(t *testing.T) {
 	}
 	w.agree()
 	w.drops("second ")
+
+	// One that starts again is itself at once.
+	edges[2].stopped()
+	w.startAs("edge-2", "y", true, 8)
+	w.agree()
 }
 
 // A node can't pass for another when it offers a link, and one without a link here

@@ -66,6 +66,8 @@ type Far struct {
 	heard  map[string][]ring.Node    // on an edge node: what each link's node sees of the others
 	links  map[string]*link          // on an edge node: by the other end
 	inward map[string]*yamux.Session // on others: the links of edge nodes
+	failed map[string]time.Time      // when no link could be made to a node
+	said   bool                      // that there is no link; until there is one
 	seq    uint32
 	closed bool
 }
@@ -74,7 +76,7 @@ type Far struct {
 func New(c Config) *Far {
 	f := &Far{
 		c: c, soon: make(chan struct{}, 1), known: map[string]record{}, heard: map[string][]ring.Node{}, links: map[string]*link{},
-		inward: map[string]*yamux.Session{},
+		inward: map[string]*yamux.Session{}, failed: map[string]time.Time{},
 	}
 	f.base, f.end = context.WithCancel(context.Background())
 	return f

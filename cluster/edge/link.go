@@ -1,9 +1,11 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"hash/fnv"
 	"io"
+	"math"
 	"net"
 	"slices"
 	"time"
@@ -18,7 +20,8 @@ const (
 	links     = 2 // of an edge node
 	dialTime  = 10 * time.Second
 	tableTime = 5 * time.Second
-	// A link whose other end is silent for this long has failed.
+	restTime  = 20 * time.Second // for a node that no link could be made to, where there are others
+	// A link whose other end does not answer for this long together has failed.
 	keepAlive = 5 * time.Second
 	linkWrite = 10 * time.Second
 )
@@ -89,20 +92,17 @@ func (f *Far) candidates(ctx context.Context) []ring.Node {
 			all = rows
 		}
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	score := func(n ring.Node) uint64 {
+		if time.Since(f.failed[n.ID]) < restTime {
+			return math.MaxUint64
+		}
 		h := fnv.New64a()
 		_, _ = io.WriteString(h, self.ID+n.ID) // never fails
 		return h.Sum64()
 	}
-	slices.SortFunc(all, func(a, b ring.Node) int {
-		if x, y := score(a), score(b); x != y {
-			if x < y {
-				return -1
-			}
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(all, func(a, b ring.Node) int { return cmp.Compare(score(a), score(b)) })
 	return all
 }
 
@@ -143,18 +143,19 @@ func (f *Far) begin(n ring.Node) bool {
 		err := f.keep(l)
 		f.mu.Lock()
 		delete(f.links, n.ID)
-		was := l.up
-		if f.closed {
-			err = nil
-		}
-		if was && len(f.heard) > 1 {
+		say := !f.closed && (l.up || !f.said)
+		f.said = f.said || say
+		if l.up && len(f.heard) > 1 {
 			delete(f.heard, n.ID) // the last list of all is kept
 		}
-		f.mu.Unlock()
-		if err != nil {
-			f.c.Log.Info("a link of this edge node has ended", "to", n.Name, "peer", n.Peer, "why", err)
+		if !l.up {
+			f.failed[n.ID] = time.Now()
 		}
-		if was {
+		f.mu.Unlock()
+		if say {
+			f.c.Log.Warn("this edge node has no link to another one", "to", n.Name, "peer", n.Peer, "why", err)
+		}
+		if l.up {
 			f.wake()
 		}
 	})
@@ -177,7 +178,8 @@ func (f *Far) keep(l *link) error {
 	defer s.Close()
 	defer context.AfterFunc(f.base, func() { s.Close() })()
 	f.mu.Lock()
-	l.up = true
+	l.up, f.said = true, false
+	delete(f.failed, l.to.ID)
 	f.mu.Unlock()
 	f.c.Log.Info("this edge node has a link", "to", l.to.Name, "peer", l.to.Peer)
 	f.wake()

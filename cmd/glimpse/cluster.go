@@ -113,6 +113,9 @@ func (cl *clusterNode) prepare(ctx context.Context, n *node, id string, g chunk.
 	}
 	n.onClose(func(context.Context) error { return ignoreClosed(cl.listener.Close()) })
 	pace := paces[c.Cluster.Profile]
+	if c.Cluster.Edge {
+		pace = paces["wan"]
+	}
 	cl.peers = peers.New(peers.Config{Self: id, Identity: cl.identity, Stall: pace.stall, Connect: pace.connect, Reach: cl.reach, Packs: func(n ring.Node) bool { return n.Zone != c.Node.Zone }})
 	n.onClose(func(context.Context) error { cl.peers.Close(); return nil })
 	cl.pace = rate.NewLimiter(rate.Inf, 0)
