@@ -192,7 +192,9 @@ func (s *spread) cutOff(w *webImage) {
 		"a list":                 {s.token, "/v2/images"},
 	} {
 		all.Go(func() {
-			if code, body := on(t, s.edge()[0].API).by(c[0]).text("GET", c[1], ""); code != http.StatusServiceUnavailable {
+			code, body := on(t, s.edge()[0].API).by(c[0]).text("GET", c[1], "")
+			t.Logf("%s: %d after %.1f s", what, code, time.Since(begun).Seconds())
+			if code != http.StatusServiceUnavailable {
 				t.Errorf("%s: %d %s", what, code, body)
 			}
 		})
@@ -204,10 +206,12 @@ func (s *spread) cutOff(w *webImage) {
 				defer resp.Body.Close()
 				return resp.StatusCode == http.StatusOK && strings.HasPrefix(resp.Header.Get("Warning"), "110 ")
 			})
+			t.Logf("a known image: 200 after %.1f s", time.Since(begun).Seconds())
 		})
 	}
 	all.Wait()
 	s.write(s.nodes[0], w.id, "written")
+	t.Logf("a write in the zone that is left: %.1f s after the cut", time.Since(begun).Seconds())
 	served := 0
 	for served == 0 || time.Since(begun) < last {
 		for _, err := range w.storm(6, s.nodes...) {
