@@ -6,7 +6,6 @@ import (
 	"hash/fnv"
 	"io"
 	"math"
-	"net"
 	"slices"
 	"time"
 
@@ -190,73 +189,4 @@ func (f *Far) keep(l *link) error {
 		}
 		f.c.Take(stream)
 	}
-}
-
-// tell says over each link what this node is, and hears of the others.
-func (f *Far) tell(ctx context.Context) {
-	self := f.c.Members.Self()
-	f.mu.Lock()
-	expire(f.known, time.Now())
-	var to []ring.Node
-	var via []string
-	for id, l := range f.links {
-		if l.up {
-			to = append(to, l.to)
-			via = append(via, id)
-		}
-	}
-	f.seq++
-	own := record{node: self, via: via, seq: uint64(self.Epoch)<<32 | uint64(f.seq), made: time.Now()}
-	f.mu.Unlock()
-	slices.Sort(own.via)
-	k := f.edges([]record{own})
-	for _, n := range to {
-		f.background(func() {
-			if err := f.exchange(f.base, n, k); err != nil {
-				f.c.Log.DebugContext(ctx, "a node does not take what this edge node tells", "node", n.Name, "error", err)
-			}
-		})
-	}
-}
-
-// Link takes over a connection on which an edge node is to be reached. It returns
-// when that has ended.
-func (f *Far) Link(from string, c net.Conn) {
-	s, err := yamux.Client(c, mux())
-	if err != nil {
-		c.Close()
-		return
-	}
-	defer s.Close()
-	f.mu.Lock()
-	old := f.inward[from]
-	if f.closed {
-		f.mu.Unlock()
-		return
-	}
-	f.inward[from] = s
-	f.mu.Unlock()
-	if old != nil {
-		old.Close()
-	}
-	select {
-	case <-s.CloseChan():
-	case <-f.base.Done():
-	}
-	f.mu.Lock()
-	if f.inward[from] == s {
-		delete(f.inward, from)
-	}
-	f.mu.Unlock()
-}
-
-// Open opens a stream to an edge node whose link this node holds.
-func (f *Far) Open(id string) (net.Conn, error) {
-	f.mu.Lock()
-	s := f.inward[id]
-	f.mu.Unlock()
-	if s == nil {
-		return nil, errNoLink
-	}
-	return s.OpenStream()
 }

@@ -35,18 +35,19 @@ func (s *Server) link(w http.ResponseWriter, r *http.Request) {
 	if !ok || !s.place(w, s.links) {
 		return
 	}
+	defer s.links.give()
 	s.switchTo(w, func(c net.Conn) { s.cfg.Far.Link(a.From, c) })
 }
 
 // via makes of a connection one that leads to a node with a link to this one.
 func (s *Server) via(w http.ResponseWriter, r *http.Request) {
 	a, ok := s.ask(w, r)
-	if !ok || !s.place(w, s.links) {
+	if !ok || !s.place(w, s.ways) {
 		return
 	}
+	defer s.ways.give()
 	to, err := s.cfg.Far.Open(a.Through)
 	if err != nil {
-		s.links.give()
 		s.refuse(w, r, http.StatusNotFound, errors.New("that node has no link here"))
 		return
 	}
@@ -54,10 +55,8 @@ func (s *Server) via(w http.ResponseWriter, r *http.Request) {
 	to.Close()
 }
 
-// switchTo takes the connection of a request, which has a place among the links,
-// and gives it to fn. It is closed when fn returns, and by Shutdown.
+// switchTo takes the connection of a request and gives it to fn. It is closed when fn returns, and by Shutdown.
 func (s *Server) switchTo(w http.ResponseWriter, fn func(net.Conn)) {
-	defer s.links.give()
 	s.taken.Add(1)
 	defer s.taken.Done()
 	rc := http.NewResponseController(w)

@@ -54,7 +54,7 @@ type Config struct {
 
 	Zone, Home, Resident int // asks under way, by level; those for what is resident apart
 	Calls                int // stats and drops
-	Links                int // connections that are something else by now
+	Links, Ways          int // links to edge nodes, and connections that lead on to them
 	Conns                int
 	Beat                 time.Duration // between waiting frames
 	Patience             time.Duration // for an asker that takes no bytes
@@ -66,6 +66,7 @@ func (c *Config) defaults() {
 	set(&c.Resident, 128)
 	set(&c.Calls, 128)
 	set(&c.Links, 1024)
+	set(&c.Ways, 1024)
 	set(&c.Conns, 4096)
 	set(&c.Beat, 200*time.Millisecond)
 	set(&c.Patience, 30*time.Second)
@@ -99,9 +100,9 @@ type Server struct {
 	inbox *inbox
 	taken sync.WaitGroup // connections that are something else by now
 
-	zone, home, resident, calls, links places
-	counts                             counters
-	lines                              *rate.Limiter // bounds what others can write into the log
+	zone, home, resident, calls, links, ways places
+	counts                                   counters
+	lines                                    *rate.Limiter // bounds what others can write into the log
 }
 
 // New returns a server that listens nowhere yet.
@@ -109,7 +110,7 @@ func New(c Config) *Server {
 	c.defaults()
 	s := &Server{
 		cfg: c, zone: make(places, c.Zone), home: make(places, c.Home), resident: make(places, c.Resident), calls: make(places, c.Calls),
-		links: make(places, c.Links), inbox: newInbox(),
+		links: make(places, c.Links), ways: make(places, c.Ways), inbox: newInbox(),
 		lines: rate.NewLimiter(1, 20),
 	}
 	base, stop := context.WithCancel(context.Background())
