@@ -60,7 +60,7 @@ func (p *Peers) Switch(ctx context.Context, n ring.Node, path string, a wire.Ask
 	}
 	end := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
 	_ = c.SetDeadline(time.Now().Add(p.cfg.Connect))
-	r, err := request(c, path, body)
+	r, err := request(ctx, c, path, body)
 	if !end() && err == nil {
 		err = context.Cause(ctx)
 	}
@@ -73,8 +73,8 @@ func (p *Peers) Switch(ctx context.Context, n ring.Node, path string, a wire.Ask
 }
 
 // request sends an ask by hand, and returns what is behind its answer.
-func request(c net.Conn, path string, body []byte) (*bufio.Reader, error) {
-	req, err := http.NewRequest(http.MethodPost, "http://peer"+path, bytes.NewReader(body))
+func request(ctx context.Context, c net.Conn, path string, body []byte) (*bufio.Reader, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://peer"+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -88,6 +88,7 @@ func request(c net.Conn, path string, body []byte) (*bufio.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer resp.Body.Close() // empty, where the connection is switched
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		why, _ := io.ReadAll(io.LimitReader(resp.Body, 200))
 		return nil, fmt.Errorf("status %d: %q", resp.StatusCode, bytes.TrimSpace(why))

@@ -33,13 +33,12 @@ type webImage struct {
 
 // onWeb makes one through a node.
 func onWeb(t *testing.T, n *testenv.Node, web *testenv.Web, size int) *webImage {
-	return onWebAs(t, n, web, size, "")
+	return onWebAs(t, n, web, content(t, size), "")
 }
 
-// onWebAs is onWeb by the holder of a token.
-func onWebAs(t *testing.T, n *testenv.Node, web *testenv.Web, size int, token string) *webImage {
-	name := fmt.Sprint("image-", size)
-	data := content(t, size)
+// onWebAs is onWeb of some bytes by the holder of a token. No two have one length.
+func onWebAs(t *testing.T, n *testenv.Node, web *testenv.Web, data []byte, token string) *webImage {
+	name := fmt.Sprint("image-", len(data))
 	must(t, os.WriteFile(filepath.Join(web.Root, name), data, 0o600))
 	a := on(t, n.API).by(token)
 	id := a.create(name, "raw")

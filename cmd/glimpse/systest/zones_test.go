@@ -1,6 +1,7 @@
 package systest
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -65,6 +66,9 @@ func spreadOut(t *testing.T, more ...string) *spread {
 	z.Set(slow)
 	return s
 }
+
+// image is one on the origin.
+func (s *spread) image(data []byte) *webImage { return onWebAs(s.t, s.nodes[0], s.Web, data, s.token) }
 
 func (s *spread) home() []*testenv.Node { return s.nodes[:2] }
 func (s *spread) away() []*testenv.Node { return s.nodes[2:3] }
@@ -131,8 +135,9 @@ func TestZonesOverAWAN(t *testing.T) {
 		t.Error("there is a way into the edge zone")
 	}
 
-	w := onWebAs(t, s.nodes[0], s.Web, 5<<20+777, s.token)
+	w := s.image(content(t, 3<<20+777))
 	t.Run("storm", func(t *testing.T) { s.storm(w) })
+	t.Run("packed", func(t *testing.T) { s.packed() })
 	t.Run("writes", func(t *testing.T) { s.writes(w) })
 	t.Run("cut", func(t *testing.T) { s.cutOff(w) })
 }
@@ -149,6 +154,9 @@ func (s *spread) writes(w *webImage) {
 	}
 	before := silent()
 	for i, at := range s.nodes {
+		if i == 1 || i == 4 { // as the one before
+			continue
+		}
 		for _, n := range s.nodes {
 			s.on(n).show(w.id)
 		}
@@ -166,11 +174,30 @@ func (s *spread) writes(w *webImage) {
 	}
 }
 
+// packed has an edge node read an image of text: less goes over the WAN.
+func (s *spread) packed() {
+	t, n := s.t, s.edge()[0]
+	w := s.image(bytes.Repeat([]byte("The same is said again and again. "), 100_000))
+	before, _ := s.Site(2).Carried()
+	if err := w.fetch(n); err != nil {
+		t.Error(err)
+	}
+	after, _ := s.Site(2).Carried()
+	saved := 0.0
+	for _, n := range s.edge() {
+		saved += metric(t, n, "glimpse_peer_saved_bytes_total")
+	}
+	t.Logf("%d bytes came for %d, %.0f were saved", after-before, len(w.data), saved)
+	if int(after-before) > len(w.data)/2 || saved < float64(len(w.data)/2) {
+		t.Error("it was not packed")
+	}
+}
+
 // cutOff takes two zones off the WAN, for some 10 s or for 15 minutes.
 func (s *spread) cutOff(w *webImage) {
 	t := s.t
-	known := onWebAs(t, s.nodes[0], s.Web, 1<<20+1, s.token)
-	never := onWebAs(t, s.nodes[0], s.Web, 1<<20+2, s.token)
+	known := s.image(content(t, 1<<20+1))
+	never := s.image(content(t, 1<<20+2))
 	alone := append(s.away(), s.edge()...)
 	for _, n := range alone {
 		s.on(n).show(known.id)
