@@ -21,6 +21,10 @@
 // way. While all ways are cut both sides go on: the edge zone with the last list it
 // had, the others without the edge nodes, after 45 s.
 //
+// An edge node speaks for itself alone; what others say of it counts by the number
+// that it gave its word. Nodes from before links refuse them: of a cluster that is
+// brought to this version the other zones come first, and then the edge.
+//
 // What may be lost: any stream, at any byte; news, until the next exchange.
 //
 // Locks: Far.mu, innermost, and held over no I/O.
