@@ -27,21 +27,21 @@ func (w *webImage) overWAN(nodes ...*testenv.Node) (copies float64) {
 	return copies
 }
 
-// spread is a cluster of three zones: home, where the database, Keystone and the
+// wide is a cluster of three zones: home, where the database, Keystone and the
 // origin are; away, over a WAN; and edge, over the WAN and behind a firewall that
 // lets nobody in and no datagram out.
-type spread struct {
+type wide struct {
 	*testenv.Zones
 	t     *testing.T
 	nodes []*testenv.Node // of home 2, of away 1, of edge 2
 	token string
 }
 
-func spreadOut(t *testing.T, more ...string) *spread {
+func spreadOut(t *testing.T, more ...string) *wide {
 	t.Helper()
 	k := testenv.Keystone(t)
 	z := testenv.NewZones(t, "", "home", "away", "edge")
-	s := &spread{Zones: z, t: t, token: k.Token(t, "admin", "secret", "admin")}
+	s := &wide{Zones: z, t: t, token: k.Token(t, "admin", "secret", "admin")}
 	z.Shut(z.Site(2))
 	keys := append(z.Keystone(t, k), "cluster.profile=wan", "auth.keystone.token_cache_time=2s", "auth.keystone.outage_grace=20m", "registry.outage_grace=20m")
 	var mu sync.Mutex
@@ -68,15 +68,15 @@ func spreadOut(t *testing.T, more ...string) *spread {
 }
 
 // image is one on the origin.
-func (s *spread) image(data []byte) *webImage { return onWebAs(s.t, s.nodes[0], s.Web, data, s.token) }
+func (s *wide) image(data []byte) *webImage { return onWebAs(s.t, s.nodes[0], s.Web, data, s.token) }
 
-func (s *spread) home() []*testenv.Node { return s.nodes[:2] }
-func (s *spread) away() []*testenv.Node { return s.nodes[2:3] }
-func (s *spread) edge() []*testenv.Node { return s.nodes[3:] }
+func (s *wide) home() []*testenv.Node { return s.nodes[:2] }
+func (s *wide) away() []*testenv.Node { return s.nodes[2:3] }
+func (s *wide) edge() []*testenv.Node { return s.nodes[3:] }
 
 // storm has clients of all nodes read an image, and fails where the origin gave
 // more than one copy, or the WAN brought a zone more than one.
-func (s *spread) storm(w *webImage) {
+func (s *wide) storm(w *webImage) {
 	t := s.t
 	var before [3]int64
 	for i := range before {
@@ -103,10 +103,10 @@ func (s *spread) storm(w *webImage) {
 	}
 }
 
-func (s *spread) on(n *testenv.Node) api { return on(s.t, n.API).by(s.token) }
+func (s *wide) on(n *testenv.Node) api { return on(s.t, n.API).by(s.token) }
 
 // write changes an image's name at a node.
-func (s *spread) write(n *testenv.Node, id, name string) {
+func (s *wide) write(n *testenv.Node, id, name string) {
 	s.t.Helper()
 	patch := fmt.Sprintf(`[{"op": "replace", "path": "/name", "value": %q}]`, name)
 	if code, body := s.on(n).text("PATCH", "/v2/images/"+id, patch, "Content-Type", "application/openstack-images-v2.1-json-patch"); code != http.StatusOK {
@@ -144,7 +144,7 @@ func TestZonesOverAWAN(t *testing.T) {
 
 // writes are made at each node in turn, while all have a lease on the record that
 // would let them wait for 4 s.
-func (s *spread) writes(w *webImage) {
+func (s *wide) writes(w *webImage) {
 	t := s.t
 	silent := func() (sum float64) {
 		for _, n := range s.nodes {
@@ -175,7 +175,7 @@ func (s *spread) writes(w *webImage) {
 }
 
 // packed has an edge node read an image of text: less goes over the WAN.
-func (s *spread) packed() {
+func (s *wide) packed() {
 	t, n := s.t, s.edge()[0]
 	w := s.image(bytes.Repeat([]byte("The same is said again and again. "), 100_000))
 	before, _ := s.Site(2).Carried()
@@ -194,7 +194,7 @@ func (s *spread) packed() {
 }
 
 // cutOff takes two zones off the WAN, for some 10 s or for 15 minutes.
-func (s *spread) cutOff(w *webImage) {
+func (s *wide) cutOff(w *webImage) {
 	t := s.t
 	known := s.image(content(t, 1<<20+1))
 	never := s.image(content(t, 1<<20+2))
