@@ -2,12 +2,13 @@ package testenv
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"os"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -21,6 +22,8 @@ type Site struct {
 	ip   netip.Addr
 	net  *namespace
 	tun  *os.File
+
+	ports atomic.Int32 // given out
 }
 
 // Carried is what has come into the site and gone out of it over the WAN, bytes
@@ -48,8 +51,11 @@ func (s *Site) Prepared(t testing.TB, sets ...string) *Node {
 	t.Helper()
 	n := Prepared(t, sets...)
 	n.in = s.net.do
-	for _, addr := range []string{n.API, n.Ops} {
-		forward(t, listen(t, addr), func(ctx context.Context) (net.Conn, error) { return s.Dial(ctx, addr) })
+	for _, addr := range []*string{&n.API, &n.Ops} {
+		l := listen(t, "127.0.0.1:0") // the port is as good as any in the site
+		to := l.Addr().String()
+		*addr = to
+		forward(t, l, func(ctx context.Context) (net.Conn, error) { return s.Dial(ctx, to) })
 	}
 	return n
 }
@@ -72,12 +78,8 @@ func (s *Site) Dial(ctx context.Context, addr string) (c net.Conn, err error) {
 	return c, err
 }
 
-// Port returns an address of the site that is free as yet.
-func (s *Site) Port(t testing.TB) string {
-	t.Helper()
-	_, port, _ := strings.Cut(address(t), ":")
-	return s.IP + ":" + port
-}
+// Port returns an address of the site that nobody was given yet.
+func (s *Site) Port() string { return fmt.Sprint(s.IP, ":", 10_000+s.ports.Add(1)) }
 
 func listen(t testing.TB, addr string) net.Listener {
 	t.Helper()

@@ -57,7 +57,7 @@ func (z *Zones) Member(t testing.TB, at *Site, name, join string, more ...string
 		t.Fatal(err)
 	}
 	sets := []string{
-		"listen.peer=" + at.Port(t), "listen.gossip=" + at.Port(t), "node.name=" + name, "node.zone=" + at.Name, "cluster.label=test", "registry.url=" + z.url,
+		"listen.peer=" + at.Port(), "listen.gossip=" + at.Port(), "node.name=" + name, "node.zone=" + at.Name, "cluster.label=test", "registry.url=" + z.url,
 		"cluster.keyring_file=" + own + "/keys", "cluster.tls.ca=" + own + "/ca.pem", "cluster.tls.cert=" + own + "/cert.pem", "cluster.tls.key=" + own + "/key.pem",
 		"stores.main.path=" + z.dir + "/images", "stores.main.shared=true", "stores.web.type=http", fmt.Sprintf("stores.web.allowed_hosts=[%s]", z.sites[0].IP), "api.show_multiple_locations=true",
 	}

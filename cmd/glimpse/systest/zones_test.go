@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -44,24 +45,9 @@ func spreadOut(t *testing.T, more ...string) *wide {
 	s := &wide{Zones: z, t: t, token: k.Token(t, "admin", "secret", "admin")}
 	z.Shut(z.Site(2))
 	keys := append(z.Keystone(t, k), "cluster.profile=wan", "auth.keystone.token_cache_time=2s", "auth.keystone.outage_grace=20m", "registry.outage_grace=20m")
-	var mu sync.Mutex
-	var all sync.WaitGroup
-	s.nodes = make([]*testenv.Node, 5)
 	for i, site := range []int{0, 0, 1, 2, 2} {
-		start := func() {
-			at := z.Site(site)
-			n := z.Member(t, at, fmt.Sprint("n", i+1), "", append(append(keys, fmt.Sprint("cluster.edge=", site == 2)), more...)...)
-			mu.Lock()
-			defer mu.Unlock()
-			s.nodes[i] = n
-		}
-		if i == 0 {
-			start() // who is first makes the tables
-		} else {
-			all.Go(start)
-		}
+		s.nodes = append(s.nodes, z.Member(t, z.Site(site), fmt.Sprint("n", i+1), "", slices.Concat(keys, more, []string{fmt.Sprint("cluster.edge=", site == 2)})...))
 	}
-	all.Wait()
 	within(t, time.Minute, "one cluster", func() bool { return whole(s.nodes...) })
 	z.Set(slow)
 	return s
@@ -89,8 +75,9 @@ func (s *wide) storm(w *webImage) {
 		in, _ := s.Site(i).Carried()
 		copies, asked := float64(in-before[i])/float64(len(w.data)), w.overWAN(nodes...)
 		t.Logf("%s: %.3f copies came over the WAN, %.4f from nodes", s.Site(i).Name, copies, asked)
-		// A zone that reads the origin itself has it over the WAN too, unless it is home.
-		if copies > 1.25 || asked > 1.001 {
+		// A zone that reads the origin itself has it over the WAN too, unless it is home. A
+		// hedge may bring some groups twice.
+		if copies > 1.25 || asked > 1.1 {
 			t.Errorf("%s got more than a copy", s.Site(i).Name)
 		}
 	}
