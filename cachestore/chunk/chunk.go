@@ -40,6 +40,9 @@ type Object struct {
 	// Zone is where the nodes are that read the origin; "": any that is not an edge.
 	// As MemoryOnly it is said by the stores of the node that holds the object.
 	Zone string
+	// Former is the key under which the bytes may lie elsewhere yet: theirs before
+	// they were hashed. "" where there was none.
+	Former Key
 }
 
 // Piece is a run of bytes within one chunk.

@@ -8,6 +8,9 @@
 // node is known by its id; each start of it is a member of its own in the gossip
 // (the id and the epoch), so that a restarted node is itself again at once, at any
 // address, and of two that run with one id the later start counts everywhere.
+// The ring has the nodes of the gossip, and those that SetFar tells of (package
+// edge), which are in none of its messages.
+//
 // Messages of another label or without one of our keys are counted and dropped,
 // with one line a minute for an address and a reason. Keys are added, used and
 // removed without a message lost, if each step is done on all nodes before the

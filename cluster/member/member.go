@@ -104,6 +104,7 @@ type Members struct {
 	mu      sync.Mutex
 	self    ring.Node
 	table   map[string]entry     // by the name in the gossip
+	others  []ring.Node          // that don't gossip here
 	gone    map[string]time.Time // gossip addresses of the lost
 	badMeta uint64
 
@@ -262,6 +263,27 @@ func (m *Members) Self() ring.Node {
 // Ring returns all nodes that are alive, as far as this node knows.
 func (m *Members) Ring() *ring.Ring { return m.ring.Load() }
 
+// Near returns the nodes of this gossip, this one too.
+func (m *Members) Near() (nodes []ring.Node) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, e := range m.table {
+		if e.ok {
+			nodes = append(nodes, e.node)
+		}
+	}
+	return nodes
+}
+
+// SetFar tells of nodes that are known in another way. They are in the ring, as
+// long as they are not in the gossip.
+func (m *Members) SetFar(nodes []ring.Node) {
+	m.mu.Lock()
+	m.others = nodes
+	m.mu.Unlock()
+	signal(m.dirty)
+}
+
 // Watch calls fn after each change of the ring, one call at a time; changes that
 // come together are one call.
 func (m *Members) Watch(fn func(old, now *ring.Ring)) (stop func()) {
@@ -366,10 +388,17 @@ func (m *Members) keepPublishing(ctx context.Context) {
 // One call at a time.
 func (m *Members) publish() {
 	m.mu.Lock()
-	nodes := make([]ring.Node, 0, len(m.table))
+	nodes := make([]ring.Node, 0, len(m.table)+len(m.others))
+	here := map[string]bool{}
 	for _, e := range m.table {
 		if e.ok {
 			nodes = append(nodes, e.node)
+			here[e.node.ID] = true
+		}
+	}
+	for _, n := range m.others {
+		if !here[n.ID] {
+			nodes = append(nodes, n)
 		}
 	}
 	m.mu.Unlock()

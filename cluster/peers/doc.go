@@ -20,7 +20,8 @@
 //     asked once to see whether it is back.
 //   - The end of a context, or Close, closes the connection under a read. Only one
 //     whose answer came to its end is used again.
-//   - A stream allocates nothing for a piece; it has one buffer, on loan.
+//   - A stream allocates nothing for a piece; it has one buffer, on loan, and another
+//     one from the first packed piece on.
 //   - Without certificates only loopback is dialled.
 //
 // What may be lost: any answer at any byte, with an error that says so.

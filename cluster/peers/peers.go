@@ -33,6 +33,11 @@ type Config struct {
 	Slow                 time.Duration // for one group of bytes
 	Connect              time.Duration
 	Rest                 time.Duration // that a failing peer is left alone
+	// Packs says whose bytes may come packed; nil: nobody's. It costs processors, and
+	// is for slow links.
+	Packs func(n ring.Node) bool
+	// Reach connects to nodes that are not dialled, and says which are; nil: none.
+	Reach func(ctx context.Context, n ring.Node) (c net.Conn, ok bool, err error)
 	// Dial connects; nil: by TCP.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
@@ -120,6 +125,7 @@ func (p *Peers) Away(id string) bool {
 type peer struct {
 	p         *Peers
 	id, addr  string
+	node      ring.Node
 	transport *http.Transport
 	breaker   *gobreaker.TwoStepCircuitBreaker[any]
 
@@ -130,7 +136,7 @@ type peer struct {
 func (p *Peers) of(n ring.Node) *peer {
 	p.mu.Lock()
 	at, old := p.mu.peers[n.ID], (*peer)(nil)
-	if at == nil || at.addr != n.Peer {
+	if at == nil || at.addr != n.Peer || at.node.Edge != n.Edge {
 		old, at = at, p.peer(n)
 		p.mu.peers[n.ID] = at
 	}
@@ -147,7 +153,7 @@ const failures = 3
 func (p *Peers) peer(n ring.Node) *peer {
 	c := &p.cfg
 	at := &peer{
-		p: p, id: n.ID, addr: n.Peer,
+		p: p, id: n.ID, addr: n.Peer, node: n,
 		zone: make(chan struct{}, c.Zone), home: make(chan struct{}, c.Home), resident: make(chan struct{}, c.Resident),
 		stats: make(chan struct{}, c.Stats), calls: make(chan struct{}, c.Calls),
 	}
@@ -191,7 +197,7 @@ func (at *peer) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.Connect)
 	defer cancel()
 	defer context.AfterFunc(p.base, cancel)()
-	conn, err := p.cfg.Dial(ctx, "tcp", at.addr)
+	conn, err := at.connect(ctx)
 	if err != nil {
 		return nil, unreached{err}
 	}
@@ -203,6 +209,17 @@ func (at *peer) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 		return conn, nil
 	}
 	return at.shake(ctx, conn)
+}
+
+// connect dials, or goes the way of those that are not dialled.
+func (at *peer) connect(ctx context.Context) (net.Conn, error) {
+	c := &at.p.cfg
+	if c.Reach != nil {
+		if conn, ok, err := c.Reach(ctx, at.node); ok || err != nil {
+			return conn, err
+		}
+	}
+	return c.Dial(ctx, "tcp", at.addr)
 }
 
 // dialling adds to what Close waits for, until it does.

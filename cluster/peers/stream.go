@@ -16,9 +16,11 @@ import (
 // stream is one answer to an open.
 type stream struct {
 	*exchange
-	track wire.Track
-	hot   bool
-	err   error // that Next has ended with
+	track  wire.Track
+	hot    bool
+	packed bool                   // pieces may be
+	room   *[wire.GroupBytes]byte // of the last packed piece; nil until there is one
+	err    error                  // that Next has ended with
 
 	mu struct {
 		sync.Mutex
@@ -40,7 +42,7 @@ func (p *Peers) OpenRange(ctx context.Context, n ring.Node, q cluster.Ask, off, 
 	if err != nil {
 		return nil, err
 	}
-	a := wire.Ask{Ask: q, Off: off, N: length}
+	a := wire.Ask{Ask: q, Off: off, N: length, Packed: p.cfg.Packs != nil && p.cfg.Packs(n)}
 	hot, err := x.open(a)
 	if err != nil {
 		err = x.verdict(err)
@@ -50,7 +52,7 @@ func (p *Peers) OpenRange(ctx context.Context, n ring.Node, q cluster.Ask, off, 
 	}
 	x.tell(nil)
 	x.tell = at.later
-	return &stream{exchange: x, track: wire.NewTrack(a), hot: hot}, nil
+	return &stream{exchange: x, track: wire.NewTrack(a), hot: hot, packed: a.Packed}, nil
 }
 
 // Hot says whether the owner said that several nodes ask for the extent.
@@ -86,7 +88,7 @@ func (s *stream) next() (chunk.Piece, error) {
 	}
 	switch f.Type {
 	case wire.Piece, wire.Zero:
-		p, err := f.Piece()
+		p, err := s.piece(f)
 		if err == nil {
 			err = s.track.Take(p)
 		}
@@ -106,6 +108,24 @@ func (s *stream) next() (chunk.Piece, error) {
 		return chunk.Piece{}, fmt.Errorf("%w: frame %d within a range", wire.ErrGarbage, f.Type)
 	}
 }
+
+// piece returns what a frame holds, unpacked.
+func (s *stream) piece(f wire.Frame) (chunk.Piece, error) {
+	if !s.packed || !f.Packed() {
+		return f.Piece()
+	}
+	if s.room == nil {
+		s.room = rooms.Get().(*[wire.GroupBytes]byte)
+	}
+	p, err := f.Unpack(s.room[:])
+	if err == nil {
+		s.at.p.counts.saved.Add(p.Len - int64(len(f.Data())))
+	}
+	return p, err
+}
+
+// rooms are for what is unpacked.
+var rooms = sync.Pool{New: func() any { return new([wire.GroupBytes]byte) }}
 
 func (s *stream) enter() bool {
 	s.mu.Lock()
@@ -127,6 +147,10 @@ func (s *stream) leave() {
 		s.end()
 		if s.err != nil {
 			s.reuse() // the piece before is not valid any more
+			if s.room != nil {
+				rooms.Put(s.room)
+				s.room = nil
+			}
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 type Counts struct {
 	Asks  int64 // sent, over all peers
 	Bytes int64 // of chunks that arrived and were right
+	Saved int64 // bytes that did not have to be sent, for they came packed
 	Waits int64 // waiting frames
 	Busy  int64 // asks that a full peer put off
 
@@ -31,7 +32,7 @@ type Counts struct {
 }
 
 type counters struct {
-	asks, bytes, waits, busy                                               atomic.Int64
+	asks, bytes, saved, waits, busy                                        atomic.Int64
 	unreached, refused, stalled, slow, broken, garbage, damaged, leftAlone atomic.Int64
 }
 
@@ -39,7 +40,7 @@ type counters struct {
 func (p *Peers) Counts() Counts {
 	c := &p.counts
 	return Counts{
-		Asks: c.asks.Load(), Bytes: c.bytes.Load(), Waits: c.waits.Load(), Busy: c.busy.Load(),
+		Asks: c.asks.Load(), Bytes: c.bytes.Load(), Saved: c.saved.Load(), Waits: c.waits.Load(), Busy: c.busy.Load(),
 		Unreached: c.unreached.Load(), Refused: c.refused.Load(), Stalled: c.stalled.Load(), Slow: c.slow.Load(),
 		Broken: c.broken.Load(), Garbage: c.garbage.Load(), Damaged: c.damaged.Load(), LeftAlone: c.leftAlone.Load(),
 	}

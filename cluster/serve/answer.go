@@ -101,7 +101,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, a wire.Ask, g gi
 	}()
 	room := buffers.Get().(*[batch * wire.FrameBytes]byte)
 	defer buffers.Put(room)
-	f := &frames{s: s, w: w, rc: http.NewResponseController(w), buf: room[:0]}
+	f := &frames{s: s, w: w, rc: http.NewResponseController(w), buf: room[:0], pack: wire.Packer{On: a.Packed}}
 	w.Header().Set("Content-Type", "application/octet-stream")
 	if !s.send(ctx, f, a, out, used) {
 		s.counts.gone.Add(1)
@@ -167,6 +167,7 @@ type frames struct {
 	w     http.ResponseWriter
 	rc    *http.ResponseController
 	buf   []byte
+	pack  wire.Packer
 	dirty bool // written, and not yet flushed
 	err   error
 }
@@ -184,7 +185,7 @@ func (f *frames) piece(ctx context.Context, p chunk.Piece, used chan<- struct{})
 	}
 	for p.Len > 0 {
 		f.room()
-		f.buf, p = wire.AppendPiece(f.buf, p)
+		f.buf, p = f.pack.Append(f.buf, p)
 	}
 	select {
 	case used <- struct{}{}:

@@ -24,6 +24,10 @@
 //     half a minute is cut.
 //   - An answer ends with an end or an error frame, or is cut. A Local's pieces are
 //     passed on as they are; the asker checks them.
+//   - Pieces go out packed (package wire) only to who asked for that.
+//   - A connection may become a link or a way (package edge): it has a place of its
+//     own kind, and Shutdown closes it. What comes in over a link is served as on any
+//     connection, by the same checks.
 //   - An asker that hangs up ends the context of its stream. A handler returns only
 //     when its Local has.
 //

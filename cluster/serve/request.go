@@ -16,6 +16,11 @@ import (
 
 // ask reads and checks what all requests have in common.
 func (s *Server) ask(w http.ResponseWriter, r *http.Request) (wire.Ask, bool) {
+	return s.askOf(w, r, wire.MaxAsk)
+}
+
+// askOf is ask with another bound of the body, bytes.
+func (s *Server) askOf(w http.ResponseWriter, r *http.Request, most int64) (wire.Ask, bool) {
 	s.roll(w)
 	if r.Method != http.MethodPost {
 		s.refuse(w, r, http.StatusMethodNotAllowed, errors.New("asks are POSTed"))
@@ -23,7 +28,7 @@ func (s *Server) ask(w http.ResponseWriter, r *http.Request) (wire.Ask, bool) {
 	}
 	rc := http.NewResponseController(w)
 	_ = rc.SetReadDeadline(time.Now().Add(handshake))
-	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, wire.MaxAsk))
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 	_ = rc.SetReadDeadline(time.Time{})
 	if err != nil {
 		status := http.StatusBadRequest

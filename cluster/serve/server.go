@@ -32,6 +32,16 @@ type Local interface {
 	Drop(ctx context.Context, imageID string) error
 }
 
+// Far is what a node does for those that can't be dialled.
+type Far interface {
+	// Members answers a list of nodes with this node's own.
+	Members(from string, book []byte) ([]byte, error)
+	// Link takes a connection over, and returns when it has ended.
+	Link(from string, c net.Conn)
+	// Open connects to a node that has a link to this one.
+	Open(id string) (net.Conn, error)
+}
+
 // Config of a Server. What is 0 or nil has a default.
 type Config struct {
 	Node     string // this node's id
@@ -40,10 +50,12 @@ type Config struct {
 	Handover Handover     // nil: the node answers as one that does not know of it
 	Identity *ca.Identity // nil: plain text, on loopback only
 	Log      *slog.Logger // nil: slog.Default
+	Far      Far          // nil: all are dialled
 
 	Zone, Home, Resident int // asks under way, by level; those for what is resident apart
 	Stats                int // each may wait for an origin
 	Calls                int // drops and pings
+	Links, Ways          int // links to edge nodes, and connections that lead on to them
 	Conns                int
 	Beat                 time.Duration // between waiting frames
 	Patience             time.Duration // for an asker that takes no bytes
@@ -55,6 +67,8 @@ func (c *Config) defaults() {
 	set(&c.Resident, 128)
 	set(&c.Stats, 128)
 	set(&c.Calls, 128)
+	set(&c.Links, 1024)
+	set(&c.Ways, 1024)
 	set(&c.Conns, 4096)
 	set(&c.Beat, 200*time.Millisecond)
 	set(&c.Patience, 30*time.Second)
@@ -80,13 +94,17 @@ const (
 type Server struct {
 	cfg   Config
 	http  http.Server
-	stop  context.CancelFunc // ends all answers
+	base  context.Context    // of all answers
+	stop  context.CancelFunc // ends it
 	conns sync.WaitGroup
 	open  atomic.Int64 // connections
 
-	zone, home, resident, stat, calls places
-	counts                            counters
-	lines                             *rate.Limiter // bounds what others can write into the log
+	inbox *inbox
+	taken sync.WaitGroup // connections that are something else by now
+
+	zone, home, resident, stat, calls, links, ways places
+	counts                                         counters
+	lines                                          *rate.Limiter // bounds what others can write into the log
 }
 
 // New returns a server that listens nowhere yet.
@@ -94,11 +112,12 @@ func New(c Config) *Server {
 	c.defaults()
 	s := &Server{
 		cfg: c, zone: make(places, c.Zone), home: make(places, c.Home), resident: make(places, c.Resident),
-		stat: make(places, c.Stats), calls: make(places, c.Calls),
+		stat: make(places, c.Stats), calls: make(places, c.Calls), links: make(places, c.Links), ways: make(places, c.Ways),
+		inbox: newInbox(),
 		lines: rate.NewLimiter(1, 20),
 	}
 	base, stop := context.WithCancel(context.Background())
-	s.stop = stop
+	s.base, s.stop = base, stop
 	mux := http.NewServeMux()
 	mux.HandleFunc(wire.Open, s.opens)
 	mux.HandleFunc(wire.Stat, s.stats)
@@ -108,6 +127,11 @@ func New(c Config) *Server {
 		mux.HandleFunc(wire.List, s.lists)
 		mux.HandleFunc(wire.Take, s.takes)
 		mux.HandleFunc(wire.Vitals, s.vitals)
+	}
+	if c.Far != nil {
+		mux.HandleFunc(wire.Members, s.members)
+		mux.HandleFunc(wire.Link, s.link)
+		mux.HandleFunc(wire.Via, s.via)
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, http.StatusNotFound, errors.New("this node speaks version 1 of the peer protocol"))
@@ -131,6 +155,10 @@ func New(c Config) *Server {
 // Serve answers on l until Shutdown, and returns when all connections are closed.
 func (s *Server) Serve(l net.Listener) error {
 	defer s.conns.Wait()
+	var inner sync.WaitGroup
+	defer inner.Wait()
+	defer s.inbox.Close()
+	inner.Go(s.serveInbox)
 	var err error
 	switch addr, ok := l.Addr().(*net.TCPAddr); {
 	case s.cfg.Identity != nil:
@@ -157,6 +185,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if err != nil {
 		_ = s.http.Close()
 	}
+	s.taken.Wait()
 	return err
 }
 
@@ -169,7 +198,7 @@ func (s *Server) track(c net.Conn, state http.ConnState) {
 			s.counts.crowded.Add(1)
 			c.Close()
 		}
-	case http.StateClosed:
+	case http.StateClosed, http.StateHijacked:
 		s.open.Add(-1)
 		s.conns.Done()
 	}

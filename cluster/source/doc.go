@@ -11,7 +11,8 @@
 // Before a level goes outward (zone to home, home to the origin) it looks around:
 // it asks, in parallel and for at most 200 ms, the owner under the previous ring,
 // its next two candidates, and who asked it lately for the same extent, for what
-// they have. Of two nodes that look around at once for the same extent the one
+// they have; of an object that was hashed meanwhile, then who owned the extent under
+// its former name. Of two nodes that look around at once for the same extent the one
 // with the smaller id goes on, and the other one follows it. Home also asks the
 // node through which the image was uploaded, as the registry knows; that one is
 // waited for a second, and while it has something of the image the origin is read

@@ -43,7 +43,7 @@ func (r *Router) askAll(ctx context.Context, p place, nodes []ring.Node, known s
 				known = ""
 			}
 			late = true
-			t.Reset(stall - r.c.LookFor)
+			t.Reset(max(stall-r.c.LookFor, 0))
 		}
 		if late && known == "" && q.left > 0 {
 			r.pace.lateLook()

@@ -159,7 +159,11 @@ func (r *Router) toHome(o chunk.Object, extent int) []step {
 	self, rg := r.c.Members.Self(), r.c.Members.Ring()
 	near := rg.Candidates(self.Zone, o.Key, extent, 1+candidates)
 	near = append(near, r.hadInZone(rg, o, extent)...)
-	return append([]step{r.lookAround(place{cluster.Zone, o.Key, extent}, near)}, r.homes(o, extent)...)
+	steps := []step{r.lookAround(place{cluster.Zone, o.Key, extent}, near)}
+	if o.Former != "" {
+		steps = append(steps, r.formerly(cluster.Zone, rg.Candidates(self.Zone, o.Former, extent, 1)))
+	}
+	return append(steps, r.homes(o, extent)...)
 }
 
 // homes asks the home candidates in order, all of them: one that can't find the
@@ -191,10 +195,11 @@ func (r *Router) toOrigin(o chunk.Object, extent int) []step {
 	rg, zone := r.c.Members.Ring(), o.Zone
 	near := rg.Home(o.Key, extent, 1+candidates, zone)
 	near = append(near, r.hadAtHome(rg, o, extent)...)
-	return []step{
-		r.lookAround(place{cluster.Home, o.Key, extent}, near),
-		{open: r.origin, short: true},
+	steps := []step{r.lookAround(place{cluster.Home, o.Key, extent}, near)}
+	if o.Former != "" {
+		steps = append(steps, r.formerly(cluster.Home, rg.Home(o.Former, extent, 1, zone)))
 	}
+	return append(steps, step{open: r.origin, short: true})
 }
 
 // present returns those of the nodes that are there still, as they are now.

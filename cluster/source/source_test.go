@@ -41,6 +41,7 @@ type world struct {
 	uploader string           // as the registry says
 	busy     func(at string, q cluster.Ask) bool
 	apart    map[string]int // the side of a partition that a node is on
+	former   chunk.Key      // "": the image has its first name
 }
 
 // node is one of them.
@@ -267,7 +268,7 @@ func (w *world) object() chunk.Object {
 
 // fetch reads the whole image at a node.
 func (w *world) fetch(id string) error {
-	b, err := w.nodes[id].client.Open(context.Background(), w.object(), 0, -1)
+	b, err := w.nodes[id].client.Open(context.Background(), w.named(), 0, -1)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,15 @@ const (
 	Stat = "/glimpse/peer/v1/stat"
 	Drop = "/glimpse/peer/v1/drop"
 	Ping = "/glimpse/peer/v1/ping"
+	// Members exchanges lists of nodes, Link makes of the connection one on which the
+	// asker is asked, Via one that leads to another node.
+	Members = "/glimpse/peer/v1/members"
+	Link    = "/glimpse/peer/v1/link"
+	Via     = "/glimpse/peer/v1/via"
 )
+
+// MaxBook bounds a list of nodes, bytes.
+const MaxBook = 1 << 20
 
 // MaxAsk bounds the body of a request, bytes.
 const MaxAsk = 16 << 10
@@ -29,6 +37,7 @@ type object struct {
 	Size      int64  `json:"size"`
 	Validator []byte `json:"validator,omitempty"`
 	Ref       []byte `json:"ref,omitempty"`
+	Former    []byte `json:"former,omitempty"`
 }
 
 // Ask is the body of each request; To is the node that is meant.
@@ -38,21 +47,29 @@ type Ask struct {
 	Off, N int64          // of a range within one extent; N is -1 for all of an object of unknown size
 	Image  string         // to drop
 	After  cluster.Cursor // of a claim
+	// Packed says that pieces may be packed.
+	Packed bool
+	// Through is the node that a connection is to lead to, Book a list of nodes, JSON.
+	Through string
+	Book    json.RawMessage
 }
 
 type ask struct {
-	From     string        `json:"from"`
-	To       string        `json:"to"`
-	Object   object        `json:"object"`
-	Chunk    int64         `json:"chunk,omitempty"`
-	Extent   int           `json:"extent,omitempty"`
-	Level    cluster.Level `json:"level,omitempty"`
-	Resident bool          `json:"resident_only,omitempty"`
-	Off      int64         `json:"off,omitempty"`
-	N        int64         `json:"n,omitempty"`
-	Image    string        `json:"image,omitempty"`
-	After    []byte        `json:"after,omitempty"`
-	Index    int           `json:"index,omitempty"`
+	From     string          `json:"from"`
+	To       string          `json:"to"`
+	Object   object          `json:"object"`
+	Chunk    int64           `json:"chunk,omitempty"`
+	Extent   int             `json:"extent,omitempty"`
+	Level    cluster.Level   `json:"level,omitempty"`
+	Resident bool            `json:"resident_only,omitempty"`
+	Off      int64           `json:"off,omitempty"`
+	N        int64           `json:"n,omitempty"`
+	Image    string          `json:"image,omitempty"`
+	After    []byte          `json:"after,omitempty"`
+	Index    int             `json:"index,omitempty"`
+	Packed   bool            `json:"packed,omitempty"`
+	Through  string          `json:"through,omitempty"`
+	Book     json.RawMessage `json:"book,omitempty"`
 }
 
 // Encode returns the ask as a request's body.
@@ -61,8 +78,9 @@ func (a Ask) Encode() ([]byte, error) {
 		From: a.From, To: a.To, Object: out(a.Object), Chunk: a.Geometry.Chunk, Extent: a.Geometry.Extent,
 		Level: a.Level, Resident: a.ResidentOnly, Off: a.Off, N: a.N, Image: a.Image,
 		After: []byte(a.After.Key), Index: a.After.Index,
+		Packed: a.Packed, Through: a.Through, Book: a.Book,
 	})
-	if err == nil && len(b) > MaxAsk {
+	if err == nil && (len(b) > MaxAsk+len(a.Book) || len(a.Book) > MaxBook) {
 		err = fmt.Errorf("an ask of %d bytes, at most %d", len(b), MaxAsk)
 	}
 	return b, err
@@ -80,15 +98,16 @@ func Decode(b []byte) (Ask, error) {
 			Level: a.Level, ResidentOnly: a.Resident, From: a.From,
 		},
 		To: a.To, Off: a.Off, N: a.N, Image: a.Image, After: cluster.Cursor{Key: chunk.Key(a.After), Index: a.Index},
+		Packed: a.Packed, Through: a.Through, Book: a.Book,
 	}, nil
 }
 
 func out(o chunk.Object) object {
-	return object{Key: []byte(o.Key), Size: o.Size, Validator: []byte(o.Validator), Ref: []byte(o.Ref)}
+	return object{Key: []byte(o.Key), Size: o.Size, Validator: []byte(o.Validator), Ref: []byte(o.Ref), Former: []byte(o.Former)}
 }
 
 func (o object) in() chunk.Object {
-	return chunk.Object{Key: chunk.Key(o.Key), Size: o.Size, Validator: string(o.Validator), Ref: string(o.Ref)}
+	return chunk.Object{Key: chunk.Key(o.Key), Size: o.Size, Validator: string(o.Validator), Ref: string(o.Ref), Former: chunk.Key(o.Former)}
 }
 
 // EncodeObject returns the answer to a stat.
@@ -108,9 +127,9 @@ func DecodeObject(b []byte) (chunk.Object, error) {
 // is not told one.
 func CheckObject(o chunk.Object) error {
 	switch {
-	case len(o.Key) > maxField || len(o.Validator) > maxField || len(o.Ref) > maxField:
+	case len(o.Key) > maxField || len(o.Validator) > maxField || len(o.Ref) > maxField || len(o.Former) > maxField:
 		return garbage("a text of more than %d bytes", maxField)
-	case o.Key.Upload():
+	case o.Key.Upload() || o.Former.Upload():
 		return garbage("an upload's key")
 	case o.Size < -1:
 		return garbage("an object of %d bytes", o.Size)

@@ -28,7 +28,8 @@
 //   - Two versions talk: a frame type from 0x80 on is a hint that may be skipped,
 //     heads may grow at their end, unknown fields of an ask are ignored. A flag of a
 //     piece changes how it is read, so an unknown one is refused: a later version
-//     sets it (compression between zones) only if the ask offered it. What can't be
+//     sets it only if the ask offered it, as pieces are packed (pack.go) only for an
+//     asker of another zone that takes them so. What can't be
 //     offered is a new path.
 //   - Off, length and index in a piece are the sender's word: the receiver checks
 //     them against what it asked for (Track).

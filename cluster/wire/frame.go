@@ -51,8 +51,8 @@ func garbage(format string, args ...any) error {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// hasDigest is the one flag of a piece. Others, as for compressed data, are for later
-// versions to use towards who has offered to take them.
+// hasDigest is a flag of a piece, as packed is. Others are for later versions to use
+// towards who has offered to take them.
 const hasDigest = 1
 
 // Append appends a frame other than a piece.

@@ -43,6 +43,7 @@ var allowed = map[string][]string{
 	"cluster/serve":          {"cachestore/chunk", "cluster", "cluster/ca", "cluster/wire"},
 	"cluster/peers":          {"cachestore/chunk", "cluster", "cluster/ring", "cluster/ca", "cluster/wire"},
 	"cluster/replicator":     {"cachestore/chunk", "cluster", "cluster/ring", "cluster/wire"},
+	"cluster/edge":           {"cluster", "cluster/ring", "cluster/wire"},
 	"cluster/clustertest":    {"cachestore/chunk", "cluster", "cluster/ring", "cluster/serve", "cluster/wire"},
 	"backends":               {"cachestore/chunk"},
 	"backends/open":          {"backends", "backends/file", "backends/rbd", "backends/s3", "backends/swift", "backends/web"},

@@ -20,6 +20,7 @@ import (
 	"glimpse/cachestore/chunk"
 	"glimpse/cluster"
 	"glimpse/cluster/ca"
+	"glimpse/cluster/edge"
 	"glimpse/cluster/member"
 	"glimpse/cluster/peers"
 	"glimpse/cluster/replicator"
@@ -38,6 +39,9 @@ import (
 // clusterNode is a node's part in its cluster.
 type clusterNode struct {
 	members  *member.Members
+	far      *edge.Far
+	edge     bool // its zone gossips within itself
+	zone     string
 	peers    *peers.Peers
 	counted  *counted
 	router   *source.Router
@@ -62,7 +66,7 @@ func newCluster(c config.Config, table registry.Nodes) *clusterNode {
 	if !c.Clustered() {
 		return nil
 	}
-	return &clusterNode{table: table, joins: len(c.Cluster.Join) > 0, handover: &handover{asked: make(chan struct{})}}
+	return &clusterNode{table: table, edge: c.Cluster.Edge, zone: c.Node.Zone, joins: len(c.Cluster.Join) > 0, handover: &handover{asked: make(chan struct{})}}
 }
 
 // leases are what keeps the records of all nodes true. A client holds none.
@@ -79,7 +83,7 @@ func (cl *clusterNode) leases(id string, c config.Config, log *slog.Logger) *reg
 
 // Drop has another node forget a record.
 func (cl *clusterNode) Drop(ctx context.Context, n registry.NodeRow, imageID string) error {
-	return cl.peers.Drop(ctx, ring.Node{ID: n.ID, Peer: n.Peer}, imageID)
+	return cl.peers.Drop(ctx, nodeOf(n), imageID)
 }
 
 // steward has the first contact with an origin made by one node of the cluster.
@@ -108,29 +112,45 @@ func (cl *clusterNode) prepare(ctx context.Context, n *node, id string, g chunk.
 		return fmt.Errorf("listen.peer: %w", err)
 	}
 	n.onClose(func(context.Context) error { return ignoreClosed(cl.listener.Close()) })
-	cl.peers = peers.New(peers.Config{Self: id, Identity: cl.identity})
+	pace := paces[c.Cluster.Profile]
+	if c.Cluster.Edge {
+		pace = paces["wan"]
+	}
+	cl.peers = peers.New(peers.Config{Self: id, Identity: cl.identity, Stall: pace.stall, Connect: pace.connect, Reach: cl.reach, Packs: func(n ring.Node) bool { return n.Zone != c.Node.Zone }})
 	n.onClose(func(context.Context) error { cl.peers.Close(); return nil })
 	cl.pace = rate.NewLimiter(rate.Inf, 0)
 	if most := int(c.Cluster.RebalanceRate); most > 0 {
 		cl.pace = rate.NewLimiter(rate.Limit(most), int(g.Chunk))
 	}
+	cl.far = edge.New(edge.Config{Members: later{cl}, Peers: cl.peers, Take: func(c net.Conn) { cl.server.Take(c) }, Table: cl.dialled, Log: n.log})
+	n.onClose(func(context.Context) error { cl.far.Close(); return nil })
 	cl.counted = &counted{Peers: cl.peers, zone: c.Node.Zone}
 	cl.router = source.New(source.Config{
-		Members: later{cl}, Peers: cl.counted, Geometry: g, Origin: svc,
+		Members: later{cl}, Peers: cl.counted, Geometry: g, Origin: svc, LookFor: pace.look,
 		HedgeBudget: float64(c.Cluster.HedgeBudget), Uploader: svc.Uploader,
 	})
 	cl.svc = svc
 	cl.server = serve.New(serve.Config{
-		Node: id, Geometry: g, Local: local{cl.router, svc, leases}, Handover: cl.handover, Identity: cl.identity, Log: n.log,
+		Node: id, Geometry: g, Local: local{cl.router, svc, leases}, Handover: cl.handover, Identity: cl.identity, Log: n.log, Far: cl.far,
 	})
 	return nil
 }
 
+// pace is how long a node waits for another: to look around, for a sign of life,
+// for a connection. What is 0 is the package's own.
+type pace struct{ look, stall, connect time.Duration }
+
+// Over a WAN a handshake alone takes longer than a look around in a LAN does, and
+// two packets lost one after the other a second.
+var paces = map[string]pace{"wan": {time.Second, 4 * time.Second, 5 * time.Second}}
+
 // later is the membership that gossip will bring, before anything is asked.
 type later struct{ cl *clusterNode }
 
-func (l later) Self() ring.Node  { return l.cl.members.Self() }
-func (l later) Ring() *ring.Ring { return l.cl.members.Ring() }
+func (l later) Self() ring.Node          { return l.cl.members.Self() }
+func (l later) Ring() *ring.Ring         { return l.cl.members.Ring() }
+func (l later) Near() []ring.Node        { return l.cl.members.Near() }
+func (l later) SetFar(nodes []ring.Node) { l.cl.members.SetFar(nodes) }
 func (l later) Watch(fn func(old, now *ring.Ring)) (stop func()) {
 	return l.cl.members.Watch(fn)
 }
@@ -148,7 +168,7 @@ func (cl *clusterNode) gossip(n *node, id string) error {
 		return err
 	}
 	cl.members, err = member.New(member.Config{
-		Self: self(c, id, epoch), Bind: c.Listen.Gossip, Advertise: c.Cluster.Advertise.Gossip, Label: c.Cluster.Label,
+		Self: self(c, id, epoch), Bind: c.Listen.Gossip, Advertise: c.Cluster.Advertise.Gossip, Label: gossipLabel(c),
 		Keyring: c.Cluster.KeyringFile, Join: c.Cluster.Join, Table: func(ctx context.Context) ([]string, error) { return cl.addresses(ctx, id) }, Profile: c.Cluster.Profile, Log: n.log,
 		Messages: cl.rumors,
 	})
@@ -168,17 +188,6 @@ func (cl *clusterNode) gossip(n *node, id string) error {
 	return nil
 }
 
-// addresses are where the other nodes of the node table gossip.
-func (cl *clusterNode) addresses(ctx context.Context, self string) (all []string, err error) {
-	rows, err := cl.table.Live(ctx)
-	for _, r := range rows {
-		if r.ID != self {
-			all = append(all, r.Gossip)
-		}
-	}
-	return all, err
-}
-
 // row is this node in the node table.
 func (cl *clusterNode) row(c config.Config) registry.NodeRow {
 	n := cl.members.Self()
@@ -191,6 +200,9 @@ func (cl *clusterNode) row(c config.Config) registry.NodeRow {
 	}
 	if n.Role == ring.Client {
 		r.Lease = 0
+	}
+	if n.Edge {
+		r.Role = edgeRole
 	}
 	return r
 }

@@ -64,6 +64,8 @@ var (
 	silentDesc      = prometheus.NewDesc("glimpse_lease_silent_total", "Nodes that did not say in time that they forgot a record which was written.", nil, nil)
 	certDesc        = prometheus.NewDesc("glimpse_cluster_certificate_seconds", "How long this node's certificate is still good.", nil, nil)
 	movedDesc       = prometheus.NewDesc("glimpse_handover_bytes_total", "Bytes that moved to a new owner: in from others, out on a drain.", []string{"direction"}, nil)
+	savedDesc       = prometheus.NewDesc("glimpse_peer_saved_bytes_total", "Bytes that nodes of other zones did not send, for they packed what they sent.", nil, nil)
+	linksDesc       = prometheus.NewDesc("glimpse_edge_links", "Links between nodes of edge zones and others that end here and are up.", nil, nil)
 )
 
 // Describe has no fixed set to tell: nodes alone export less.
@@ -108,6 +110,8 @@ func (c clusterCollector) Collect(out chan<- prometheus.Metric) {
 	count(movedDesc, c.c.handover.Taken(), "in")
 	count(movedDesc, c.c.handover.Given(), "out")
 	p := c.c.peers.Counts()
+	out <- prometheus.MustNewConstMetric(savedDesc, prometheus.CounterValue, float64(p.Saved))
+	gauge(linksDesc, float64(c.c.far.Links()))
 	for why, n := range map[string]int64{
 		"unreached": p.Unreached, "refused": p.Refused, "stalled": p.Stalled, "slow": p.Slow, "broken": p.Broken, "garbage": p.Garbage, "damaged": p.Damaged,
 	} {

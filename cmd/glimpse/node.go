@@ -155,6 +155,7 @@ func (n *node) run(drain, cut context.Context) error {
 		for range 2 {
 			background.Go(func() { cl.fresh.Run(services) })
 		}
+		background.Go(func() { cl.far.Run(services) })
 	}
 	background.Go(func() { registry.Run(services, "reaper", reapEvery, n.reaper.Pass, n.log) })
 	background.Go(func() { registry.Run(services, "sweeper", sweepEvery, n.sweep, n.log) })

@@ -354,7 +354,7 @@ var defences = []defence{
 	},
 	{
 		name: "fresh chunk by chunk", file: "cluster/source/router.go",
-		old: "{open: r.origin, short: true}", off: "{open: r.origin}",
+		old: "step{open: r.origin, short: true}", off: "step{open: r.origin}",
 		pkg: "cluster/source", test: "TestAFreshUploadIsReadFromWhoKeptIt",
 	},
 	{
@@ -536,5 +536,30 @@ var defences = []defence{
 		name: "bad though unread", file: "cachestore/resident.go",
 		old: "if ctx.Err() == nil || errors.Is(err, chunk.ErrCorrupt) {", off: "if errors.Is(ctx.Err(), nil) {",
 		pkg: "cachestore", test: "TestABadChunkIsCountedThoughItsReaderHasLeft",
+	},
+	{
+		name: "size of what is unpacked", file: "cluster/wire/pack.go",
+		old: "if err != nil || n > GroupBytes || uint32(n) != want {", off: "if err != nil {",
+		pkg: "cluster/wire", test: "TestABombIsNotUnpacked",
+	},
+	{
+		name: "packed for who asked for it", file: "cluster/peers/stream.go",
+		old: "if !s.packed || !f.Packed() {", off: "if !f.Packed() {",
+		pkg: "cluster/peers", test: "TestPackedBytesUnasked",
+	},
+	{
+		name: "former owners", file: "cluster/source/former.go",
+		old: "o.Key, o.Former = o.Former, \"\"", off: "o.Former = \"\"",
+		pkg: "cluster/source", test: "TestHashingMovesNoBytesOutOfTheOrigin",
+	},
+	{
+		name: "ways to edge nodes", file: "cluster/edge/reach.go",
+		old: "via := slices.Clone(f.known[n.ID].via)", off: "via := slices.Clone(f.known[n.ID].via[:0])",
+		pkg: "cluster/edge", test: "TestEdgeZonesAreOfTheCluster",
+	},
+	{
+		name: "the latest word of an edge node", file: "cluster/edge/book.go",
+		old: "case ok && old.seq >= r.seq, ", off: "case ",
+		pkg: "cluster/edge", test: "TestTheLatestWordOfANodeCounts",
 	},
 }

@@ -54,6 +54,7 @@ type Node struct {
 	file     string // of its configuration; "": none
 	sets     []string
 	p        *process
+	in       func(func() error) error // runs what starts the process; nil: here
 }
 
 // Glimpse starts a node on free ports. sets are configuration keys, as in
@@ -125,7 +126,14 @@ func (n *Node) Start(sets ...string) {
 	n.t.Helper()
 	n.sets = append(n.sets, sets...)
 	var err error
-	n.p, err = launch(n.Dir+".log", nil, n.bin, append([]string{"serve"}, n.Args()...)...)
+	in := n.in
+	if in == nil {
+		in = func(fn func() error) error { return fn() }
+	}
+	err = in(func() (err error) {
+		n.p, err = launch(n.Dir+".log", nil, n.bin, append([]string{"serve"}, n.Args()...)...)
+		return err
+	})
 	if err == nil {
 		err = n.p.answers("http://"+n.Ops+"/readyz", 20*time.Second)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"glimpse/backends"
 	"glimpse/cachestore/chunk"
@@ -80,14 +81,23 @@ func (s *Service) targetBy(ctx context.Context, m image.Image, l image.Location,
 	if t, ok := s.known.get(l.ID); ok {
 		return t, nil
 	}
-	t, err := s.lookUp(ctx, m, l, reach)
-	if image.KindOf(err) == image.Unavailable && !errors.Is(err, errBad) {
-		if old, ok := s.known.old(l.ID); ok {
-			return old, nil
-		}
+	old, known := s.known.old(l.ID)
+	soon := ctx
+	if known {
+		var cancel context.CancelFunc
+		soon, cancel = context.WithTimeout(ctx, awayTime)
+		defer cancel()
+	}
+	t, err := s.lookUp(soon, m, l, reach)
+	if known && ctx.Err() == nil && (soon.Err() != nil || image.KindOf(err) == image.Unavailable) && !errors.Is(err, errBad) {
+		s.known.put(l.ID, old) // nor will it answer at once the next time
+		return old, nil
 	}
 	return t, err
 }
+
+// awayTime is how long a registry is waited for that doesn't have to answer.
+const awayTime = 500 * time.Millisecond
 
 // errBad marks bytes that were found not to be the image's.
 var errBad = errors.New("bad bytes")
@@ -112,6 +122,7 @@ func (s *Service) lookUp(ctx context.Context, m image.Image, l image.Location, r
 	case hashed:
 		t.object.Size = c.Size
 		t.object.Key = s.contentKey(m, l, c, pin.Validator)
+		t.object.Former = s.privateKey(m, l, pin.Size, pin.Validator)
 	default:
 		t.object.Key = s.privateKey(m, l, pin.Size, pin.Validator)
 	}

@@ -38,6 +38,7 @@ func (mysqlDialect) open(a address, patient bool) (*sql.DB, error) {
 	cfg.RejectReadOnly = true
 	cfg.MultiStatements = false
 	cfg.Timeout = 5 * time.Second
+	cfg.DialFunc = dial
 	if !patient {
 		cfg.ReadTimeout, cfg.WriteTimeout = 30*time.Second, 30*time.Second
 	}

@@ -138,6 +138,9 @@ func (c *Config) validateCluster(bad func(key, format string, args ...any)) {
 		}
 		return
 	}
+	if c.Cluster.Edge && (c.Node.Zone == "" || len(c.Cluster.Label)+1+len(c.Node.Zone) > 64) {
+		bad("node.zone", "an edge zone needs a name, which has at most 64 bytes together with the label")
+	}
 	for key, addr := range map[string]string{"listen.peer": c.Listen.Peer, "listen.gossip": c.Listen.Gossip} {
 		if _, _, err := net.SplitHostPort(addr); err != nil {
 			bad(key, "want host:port")

@@ -41,6 +41,12 @@ type api struct {
 
 func on(t *testing.T, addr string) api { return api{t: t, base: "http://" + addr} }
 
+// by is the API as the holder of a token.
+func (a api) by(token string) api {
+	a.token = token
+	return a
+}
+
 // do sends a request and returns the answer; its body is read by the caller.
 func (a api) do(method, path string, body io.Reader, headers ...string) *http.Response {
 	a.t.Helper()
@@ -169,9 +175,14 @@ func sha(t *testing.T, file string) string {
 // until waits for a condition, at most 20 s.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
+	within(t, 20*time.Second, what, ok)
+}
+
+func within(t *testing.T, most time.Duration, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(most); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%s: not within 20 s", what)
+			t.Fatalf("%s: not within %s", what, most)
 		}
 	}
 }

@@ -24,24 +24,29 @@ import (
 // webImage is an image whose bytes lie on a real nginx, whose log counts what it
 // gives.
 type webImage struct {
-	t    *testing.T
-	web  *testenv.Web
-	data []byte
-	id   string
+	t     *testing.T
+	web   *testenv.Web
+	data  []byte
+	id    string
+	token string
 }
 
 // onWeb makes one through a node.
 func onWeb(t *testing.T, n *testenv.Node, web *testenv.Web, size int) *webImage {
-	name := fmt.Sprint("image-", size)
-	data := content(t, size)
+	return onWebAs(t, n, web, content(t, size), "")
+}
+
+// onWebAs is onWeb of some bytes by the holder of a token. No two have one length.
+func onWebAs(t *testing.T, n *testenv.Node, web *testenv.Web, data []byte, token string) *webImage {
+	name := fmt.Sprint("image-", len(data))
 	must(t, os.WriteFile(filepath.Join(web.Root, name), data, 0o600))
-	a := on(t, n.API)
+	a := on(t, n.API).by(token)
 	id := a.create(name, "raw")
 	patch := fmt.Sprintf(`[{"op": "replace", "path": "/locations", "value": [{"url": "%s/%s", "metadata": {}}]}]`, web.URL, name)
 	if code, body := a.text("PATCH", "/v2/images/"+id, patch, "Content-Type", "application/openstack-images-v2.1-json-patch"); code != http.StatusOK {
 		t.Fatal(code, body)
 	}
-	return &webImage{t: t, web: web, data: data, id: id}
+	return &webImage{t: t, web: web, data: data, id: id, token: token}
 }
 
 // given is how many times over nginx has sent the image.
@@ -75,7 +80,14 @@ func (w *webImage) storm(clients int, nodes ...*testenv.Node) (failed []error) {
 }
 
 func (w *webImage) fetch(n *testenv.Node) error {
-	resp, err := http.Get(n.URL("/v2/images/" + w.id + "/file"))
+	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, n.URL("/v2/images/"+w.id+"/file"), nil)
+	if err != nil {
+		return err
+	}
+	if w.token != "" {
+		r.Header.Set("X-Auth-Token", w.token)
+	}
+	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		return err
 	}
@@ -95,26 +107,30 @@ func (w *webImage) fetch(n *testenv.Node) error {
 // together waits until each node sees as many ready ones as there are.
 func together(t *testing.T, nodes ...*testenv.Node) {
 	t.Helper()
+	until(t, "one cluster", func() bool { return whole(nodes...) })
+}
+
+// whole says whether each node sees as many ready ones as there are.
+func whole(nodes ...*testenv.Node) bool {
 	for _, n := range nodes {
-		until(t, "one cluster", func() bool {
-			resp, err := http.Get("http://" + n.Ops + "/cluster")
-			if err != nil {
-				return false
+		resp, err := http.Get("http://" + n.Ops + "/cluster")
+		if err != nil {
+			return false
+		}
+		var s struct{ Nodes []struct{ State string } }
+		err = json.NewDecoder(resp.Body).Decode(&s)
+		resp.Body.Close()
+		ready := 0
+		for _, m := range s.Nodes {
+			if m.State == "ready" {
+				ready++
 			}
-			defer resp.Body.Close()
-			var s struct{ Nodes []struct{ State string } }
-			if json.NewDecoder(resp.Body).Decode(&s) != nil {
-				return false
-			}
-			ready := 0
-			for _, m := range s.Nodes {
-				if m.State == "ready" {
-					ready++
-				}
-			}
-			return ready == len(nodes)
-		})
+		}
+		if err != nil || ready != len(nodes) {
+			return false
+		}
 	}
+	return true
 }
 
 var webStore = []string{"stores.web.type=http", "stores.web.allowed_hosts=[127.0.0.1]", "api.show_multiple_locations=true"}
