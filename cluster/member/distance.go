@@ -99,9 +99,9 @@ func encodePlace(c *coordinate.Coordinate) []byte {
 	return b
 }
 
-// maxPlace bounds each number: a day is beyond any network, and a sum of squares
+// maxPlace bounds each number, seconds: a minute is beyond any network, and a sum of squares
 // stays finite.
-const maxPlace = 86400
+const maxPlace = 60
 
 func decodePlace(b []byte) (*coordinate.Coordinate, bool) {
 	if len(b) != placeBytes || b[0] != placeVersion {

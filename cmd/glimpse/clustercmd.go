@@ -73,6 +73,7 @@ On each node, with its configuration:
 
 type clusterCertCmd struct {
 	configFlags
+	Do    string `arg:"" optional:"" enum:"make,renew" default:"make" help:"make or renew, which are the same."`
 	CA    string `required:"" name:"ca" type:"existingfile" help:"The cluster's ca.pem."`
 	CAKey string `required:"" name:"ca-key" type:"existingfile" help:"Its ca-key.pem."`
 }
