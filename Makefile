@@ -53,8 +53,8 @@ test-deps: ## install the servers and clients that the tests need (Debian or Ubu
 test-long: go ## all tests with the long counts of those that have one
 	@GLIMPSE_LONG=1 go run ./cmd/testreport ./...
 
-teeth: go ## take each defence away and see its test fail
-	@go run ./cmd/teeth
+teeth: go ## take each defence away and see its test fail; TEETH="-within 5m" tries some of them
+	@go run ./cmd/teeth $(TEETH)
 
 soak: go ## 30 minutes of mixed load and faults on one node, 10 of twenty busy nodes
 	@GLIMPSE_SOAK=30m go test ./cmd/glimpse/systest -run '^(TestSoak|TestBusyNodesAreNotTakenForDead)$$' -count=1 -v -timeout 60m

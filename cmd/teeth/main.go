@@ -8,8 +8,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -22,24 +24,33 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	only := regexp.MustCompile(strings.Join(os.Args[1:], "|")) // no argument: all
-	if err := run(ctx, os.Stdout, only); err != nil {
+	within := flag.Duration("within", 0, "try them in a random order for so long; 0: all, one after the other")
+	flag.Parse()
+	only := regexp.MustCompile(strings.Join(flag.Args(), "|")) // no argument: all
+	if err := run(ctx, os.Stdout, only, *within); err != nil {
 		fmt.Fprintln(os.Stderr, "teeth:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, out io.Writer, only *regexp.Regexp) error {
+func run(ctx context.Context, out io.Writer, only *regexp.Regexp, within time.Duration) error {
 	dir, err := os.MkdirTemp("", "glimpse-teeth-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	if within > 0 {
+		rand.Shuffle(len(defences), func(i, j int) { defences[i], defences[j] = defences[j], defences[i] })
+	}
+	begin := time.Now()
 	var blunt []string
 	tried := 0
 	for _, d := range defences {
 		if !only.MatchString(d.name) {
 			continue
+		}
+		if within > 0 && time.Since(begin) > within {
+			break
 		}
 		tried++
 		start := time.Now()
@@ -60,7 +71,7 @@ func run(ctx context.Context, out io.Writer, only *regexp.Regexp) error {
 	if len(blunt) > 0 {
 		return fmt.Errorf("%d of %d defences are not tested: %s", len(blunt), tried, strings.Join(blunt, ", "))
 	}
-	fmt.Fprintf(out, "%d defences were taken away, and each was missed\n", tried)
+	fmt.Fprintf(out, "%d of %d defences were taken away, and each was missed\n", tried, len(defences))
 	return nil
 }
 
