@@ -234,7 +234,7 @@ var defences = []defence{
 	},
 	{
 		name: "a level looks around before it goes outward", file: "cluster/source/router.go",
-		old: "		r.lookAround(place{cluster.Home, o.Key, extent}, near),\n", off: "",
+		old: "steps := []step{r.lookAround(place{cluster.Home, o.Key, extent}, near)}", off: "_ = near\n\tvar steps []step",
 		pkg: "cluster/source", test: "TestTheFormerOwnerIsAskedFirst",
 	},
 	{
