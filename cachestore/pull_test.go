@@ -175,15 +175,15 @@ func TestObjectsAreKnownAfterAStart(t *testing.T) {
 		}
 		copy(b[0].Bytes(), data)
 		w.Keep(0, b[0], 64*kib, digest(data[:64*kib]), false)
-		if len(s.Objects()) > 3 {
-			t.Error("an upload under way is listed")
-		}
-		w.Publish(uploaded)
-		eventually(t, "the rename is done", func() bool {
+		renamed := func() bool {
 			s.names.RLock()
 			defer s.names.RUnlock()
 			return len(s.aliases.was) == 0
-		})
+		}
+		eventually(t, "the rename is done", renamed)
+		eventually(t, "three objects are listed, and no upload under way", func() bool { return len(s.Objects()) == 3 })
+		w.Publish(uploaded)
+		eventually(t, "the rename is done", renamed)
 	})
 	run(func(s *Store, _ *Level) {
 		check(s, "after a start")
