@@ -59,7 +59,16 @@ func (t *Tier) Describe(about chunk.Object) {
 	o.s.mu.Lock()
 	o.about = &about
 	o.s.mu.Unlock()
-	if err := t.writeAbout(h.dir(t.root), about); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	err := t.writeAbout(h.dir(t.root), about)
+	if err == nil {
+		return
+	}
+	o.s.mu.Lock()
+	if o.about == &about { // its folder may only be coming: whoever tells again writes it
+		o.about = nil
+	}
+	o.s.mu.Unlock()
+	if !errors.Is(err, fs.ErrNotExist) {
 		t.failed(err)
 	}
 }
