@@ -259,7 +259,7 @@ var defences = []defence{
 	},
 	{
 		name: "segments of an object that is still there", file: "backends/swift/segments.go",
-		old: "if err == nil && state != l.manifest {", off: "if err == nil && state == \"\" {",
+		old: "if err == nil && state != l.manifest {", off: "if err == nil && state == \"never\" {",
 		pkg: "backends/swift", test: "TestAnObjectThatIsReplacedIsNotReadFromItsSegments",
 	},
 	{
