@@ -307,7 +307,7 @@ func (l *Level) find(ctx context.Context, o chunk.Object, index int, follow func
 				return found{f: f}, nil
 			}
 		}
-		if !l.s.isResident(o, index) {
+		if !l.s.Resident(o, index) {
 			break
 		}
 	}

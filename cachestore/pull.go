@@ -107,7 +107,7 @@ func (l *Level) adopt(o chunk.Object, index int) bool {
 	k := s.name(o, index)
 	e := s.mem.pin(k)
 	if e == nil {
-		return s.isResident(o, index)
+		return s.Resident(o, index)
 	}
 	defer s.mem.unpin(e)
 	if !l.toDisk(o, index) {

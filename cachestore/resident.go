@@ -40,8 +40,8 @@ func (s *Store) has(k id) bool {
 	return false
 }
 
-// isResident is has for a chunk of an object.
-func (s *Store) isResident(o chunk.Object, index int) bool {
+// Resident says, without I/O, whether a chunk is here.
+func (s *Store) Resident(o chunk.Object, index int) bool {
 	s.names.RLock()
 	defer s.names.RUnlock()
 	return s.has(s.resolve(id{o.Key, index}))

@@ -57,7 +57,7 @@ func (w *window) slide(index int) {
 		if w.streams() >= w.r.s.streams {
 			return
 		}
-		if w.fills[i] != nil || w.r.s.isResident(w.r.o, i) {
+		if w.fills[i] != nil || w.r.s.Resident(w.r.o, i) {
 			i++
 			w.upTo = i
 			continue
