@@ -3,6 +3,7 @@ package httpread
 import (
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"net/url"
 )
@@ -19,8 +20,8 @@ func WithoutURL(err error) error {
 
 // Plain keeps of an error of an HTTP client what quotes neither the URL of the
 // request, which may hold credentials, nor what the server sent, such as where it
-// redirects to: an error of the connection or of a certificate. Of any other it
-// says that the server does not answer in the protocol.
+// redirects to: an error of the connection, its end before an answer, or an error of
+// a certificate. Of any other it says that the server does not answer in the protocol.
 func Plain(err error, protocol string) error {
 	err = WithoutURL(err) // that wrapping is a net.Error too
 	var ce *tls.CertificateVerificationError
@@ -30,6 +31,9 @@ func Plain(err error, protocol string) error {
 	var ne net.Error
 	if errors.As(err, &ne) {
 		return ne
+	}
+	if errors.Is(err, io.EOF) { // which must not be taken for the end of a body
+		return errors.New("the server ended the connection without an answer")
 	}
 	return errors.New("the server does not answer in " + protocol)
 }

@@ -91,6 +91,10 @@ func (s *Store) sendWith(ctx context.Context, g grant, c call) (*http.Response, 
 	r.Close = c.method == http.MethodHead || c.method == http.MethodGet && !s.c.NoReplace
 	r.Header.Set("X-Auth-Token", g.token)
 	r.Header.Set("User-Agent", agent)
+	// Sends nothing, and lets the client try again by itself where the server had closed
+	// a connection that it took for idle, as Swift does after it refused a body. What is
+	// asked for here may be asked for twice.
+	r.Header["X-Idempotency-Key"] = nil
 	if c.method == http.MethodPut {
 		withBody(r, c)
 	}
