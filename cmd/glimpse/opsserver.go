@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -61,14 +62,7 @@ func listenOps(ctx context.Context, c config.Config) (net.Listener, error) {
 		if err := removeStale(ctx, path); err != nil {
 			return nil, err
 		}
-		ln, err := lc.Listen(ctx, "unix", path)
-		if err != nil {
-			return nil, err
-		}
-		if err := os.Chmod(path, 0o660); err != nil { // the owner and his group
-			return nil, errors.Join(err, ln.Close())
-		}
-		return ln, nil
+		return listenUnix(ctx, path)
 	}
 	t := c.Listen.OpsTLS
 	if t.ClientCA == "" {
@@ -83,6 +77,43 @@ func listenOps(ctx context.Context, c config.Config) (net.Listener, error) {
 		return nil, err
 	}
 	return tls.NewListener(ln, conf), nil
+}
+
+// listenUnix makes a socket for its owner and his group. It gets its name when it has
+// its mode: until then nobody else can come to it.
+func listenUnix(ctx context.Context, path string) (net.Listener, error) {
+	hidden, err := os.MkdirTemp(filepath.Dir(path), ".ops-") // of mode 0700
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(hidden)
+	var lc net.ListenConfig
+	made := filepath.Join(hidden, "s")
+	ln, err := lc.Listen(ctx, "unix", made)
+	if err != nil {
+		return nil, err
+	}
+	ln.(*net.UnixListener).SetUnlinkOnClose(false)
+	if err = os.Chmod(made, 0o660); err == nil {
+		err = os.Rename(made, path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, ln.Close())
+	}
+	return unixListener{ln, path}, nil
+}
+
+// unixListener takes its socket away when it closes.
+type unixListener struct {
+	net.Listener
+	path string
+}
+
+func (l unixListener) Close() error {
+	if err := l.Listener.Close(); err != nil {
+		return err // once is enough
+	}
+	return os.Remove(l.path)
 }
 
 // removeStale removes a socket that a process which is gone has left. Nothing else
