@@ -62,9 +62,9 @@ func (w *writes) Activate(ctx context.Context, token string, a Activation) (imag
 	return m, err
 }
 
-func (w *writes) Adopt(ctx context.Context, token string, fn func(*image.Image) error) (image.Image, error) {
+func (w *writes) Adopt(ctx context.Context, token, holder string, fn func(*image.Image) error) (image.Image, error) {
 	var id string
-	m, err := w.Registry.Adopt(ctx, token, func(m *image.Image) error {
+	m, err := w.Registry.Adopt(ctx, token, holder, func(m *image.Image) error {
 		id = m.ID
 		return fn(m)
 	})

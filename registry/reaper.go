@@ -30,8 +30,10 @@ type Deleter interface {
 type Reaper struct {
 	Uploads Uploads
 	Deleter Deleter
-	Nodes   Nodes // whose rows are purged a day after their last beat; nil: none
-	Log     *slog.Logger
+	// Elsewhere are attempts that it ends, but whose bytes it leaves to their node.
+	Elsewhere Elsewhere
+	Nodes     Nodes // whose rows are purged a day after their last beat; nil: none
+	Log       *slog.Logger
 }
 
 // Pass looks at each lapsed upload. What fails is left for the next pass and is
@@ -41,7 +43,7 @@ func (r *Reaper) Pass(ctx context.Context) (Report, error) {
 	purgeErr := p.purge(ctx)
 	for len(p.seen) < reapMost {
 		// Those that stay are listed again, ahead of the others.
-		ups, err := r.Uploads.Lapsed(ctx, min(p.report.Kept+reapBatch, reapMost))
+		ups, err := r.Uploads.Lapsed(ctx, min(p.report.Kept+reapBatch, reapMost), r.Elsewhere)
 		if err != nil {
 			return p.report, fmt.Errorf("reaper: %w", errors.Join(purgeErr, p.err, err))
 		}
@@ -98,7 +100,7 @@ func (p *reapPass) all(ctx context.Context, ups []Upload) (fresh bool) {
 // one returns whether nothing is left of the attempt.
 func (p *reapPass) one(ctx context.Context, up Upload) bool {
 	deletable, err := p.Uploads.Reap(ctx, up.Token)
-	if err == nil && !deletable {
+	if err == nil && (!deletable || p.Elsewhere.Has(up)) {
 		return false
 	}
 	if err == nil && p.failing[up.Store] >= reapFailing {

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"glimpse/registry/image"
@@ -79,6 +80,18 @@ type Activation struct {
 	Segments    [][]byte // of the manifest; nil for an empty image
 }
 
+// Elsewhere tells which attempts a node can't clean up: those of other nodes in
+// stores that are a folder of one node alone. The zero value: none.
+type Elsewhere struct {
+	Node   string   // whose own are not elsewhere
+	Stores []string // ids of such stores
+}
+
+// Has says whether the attempt's bytes are elsewhere.
+func (e Elsewhere) Has(up Upload) bool {
+	return up.Node != e.Node && slices.Contains(e.Stores, up.Store)
+}
+
 // Uploads are the attempts. Leases are counted by the database's clock.
 type Uploads interface {
 	// Begin moves the image from queued to saving and notes the attempt. Conflict
@@ -88,8 +101,9 @@ type Uploads interface {
 	// the image as it is. Conflict where it is not active.
 	BeginCopy(ctx context.Context, imageID, store, node string) (Upload, error)
 	// Adopt is Images.Update for an attempt that is complete: fn adds its place to
-	// the image. Gone and Unavailable mean what they do of Activate.
-	Adopt(ctx context.Context, token string, fn func(*image.Image) error) (image.Image, error)
+	// the image. holder is the node in whose folder alone the bytes are, or "". Gone
+	// and Unavailable mean what they do of Activate.
+	Adopt(ctx context.Context, token, holder string, fn func(*image.Image) error) (image.Image, error)
 	// Note stores the attempt's locator, before the first byte is written.
 	Note(ctx context.Context, token string, at image.Secret) error
 	// Renew makes the lease as long as at Begin. Gone where the attempt is over:
@@ -105,10 +119,15 @@ type Uploads interface {
 	// still held it. Harmless when repeated. A done attempt stays done while its
 	// image lives; once the image is deleted, clean notes that its bytes are gone.
 	Fail(ctx context.Context, token string, clean bool) error
+	// Retire makes the image's done attempts at this locator failed: it has left the
+	// record, and its bytes are to be removed by who reaches them. Harmless where
+	// there is none.
+	Retire(ctx context.Context, imageID string, at image.Secret) error
 	// Lapsed returns, oldest first, live attempts whose lease has run out by more
 	// than a grace, failed ones that are not clean, and done ones whose image has
-	// been deleted since; at most n.
-	Lapsed(ctx context.Context, n int) ([]Upload, error)
+	// been deleted since; at most n. Of those that are over it leaves out the ones
+	// that only another node can clean up.
+	Lapsed(ctx context.Context, n int, e Elsewhere) ([]Upload, error)
 	// Reap decides about one lapsed or failed attempt: under the image's row lock
 	// it makes a lapsed live attempt failed and the image queued again, and reports
 	// whether the attempt's locator may be deleted, which it may not while any live
@@ -179,6 +198,9 @@ type Manifests interface {
 	Pinned(ctx context.Context, locationID int64) (p Pin, ok bool, err error)
 	// Pin stores p unless the location is pinned already, and returns what stands.
 	Pin(ctx context.Context, p Pin) (Pin, error)
+	// Holder returns the node in whose folder alone a location's bytes are; "" where
+	// that was never noted.
+	Holder(ctx context.Context, locationID int64) (node string, err error)
 	// MarkBad sets Bad on a pinned location.
 	MarkBad(ctx context.Context, locationID int64) error
 	// Segment returns one segment of the manifest filed under key; ok=false where

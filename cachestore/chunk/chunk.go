@@ -40,6 +40,9 @@ type Object struct {
 	// Zone is where the nodes are that read the origin; "": any that is not an edge.
 	// As MemoryOnly it is said by the stores of the node that holds the object.
 	Zone string
+	// Node is the only one that reads the origin, a folder of its own; "": any of
+	// Zone. The registry says so to each node.
+	Node string
 	// Former is the key under which the bytes may lie elsewhere yet: theirs before
 	// they were hashed. "" where there was none.
 	Former Key

@@ -120,7 +120,7 @@ func (k *kit) asks(t *testing.T) {
 	} {
 		want.Object, want.Geometry = askFor(size).Object, Geometry
 		ask := want
-		ask.Object.MemoryOnly, ask.Object.Zone = true, "z" // which is about the asker's own disk
+		ask.Object.MemoryOnly, ask.Object.Zone, ask.Object.Node = true, "z", "n" // which is about the asker's own disk
 		ask.From = "somebody else"
 		st, err := peers.OpenRange(t.Context(), at, ask, 5<<20, 77)
 		if err != nil {
@@ -373,9 +373,9 @@ func (k *kit) calls(t *testing.T) {
 			return nil
 		},
 	})
-	o := chunk.Object{Size: -1, Ref: "image/2", MemoryOnly: true, Zone: "z"}
+	o := chunk.Object{Size: -1, Ref: "image/2", MemoryOnly: true, Zone: "z", Node: "n"}
 	got, err := peers.Stat(t.Context(), at, o)
-	want := chunk.Object{Size: 77, Validator: "\x00\xff", Ref: "image/2", MemoryOnly: true, Zone: "z"}
+	want := chunk.Object{Size: 77, Validator: "\x00\xff", Ref: "image/2", MemoryOnly: true, Zone: "z", Node: "n"}
 	if err != nil || got != want || asked != (chunk.Object{Size: -1, Ref: "image/2"}) {
 		t.Errorf("%+v of %+v, %v", got, asked, err)
 	}

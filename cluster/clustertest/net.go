@@ -169,7 +169,7 @@ func (p *peers) OpenRange(ctx context.Context, at ring.Node, q cluster.Ask, off,
 		return nil, err
 	}
 	q.From = p.self
-	q.Object.MemoryOnly, q.Object.Zone = false, ""
+	q.Object.MemoryOnly, q.Object.Zone, q.Object.Node = false, "", ""
 	a := wire.Ask{Ask: q, To: at.ID, Off: off, N: length}
 	switch err := a.CheckOpen(p.n.geo); {
 	case errors.Is(err, chunk.ErrRange):
@@ -202,12 +202,12 @@ func (p *peers) Stat(ctx context.Context, at ring.Node, o chunk.Object) (chunk.O
 		return chunk.Object{}, away(at.ID, err)
 	}
 	kept := o
-	o.MemoryOnly, o.Zone = false, ""
+	o.MemoryOnly, o.Zone, o.Node = false, "", ""
 	got, err := l.Stat(ctx, o)
 	if err != nil {
 		return chunk.Object{}, crossed(ctx, err)
 	}
-	got.MemoryOnly, got.Zone = kept.MemoryOnly, kept.Zone
+	got.MemoryOnly, got.Zone, got.Node = kept.MemoryOnly, kept.Zone, kept.Node
 	return got, nil
 }
 

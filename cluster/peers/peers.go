@@ -359,7 +359,7 @@ func (p *Peers) Stat(ctx context.Context, n ring.Node, o chunk.Object) (chunk.Ob
 		p.counts.garbage.Add(1)
 		return chunk.Object{}, p.of(n).away("%v", err)
 	}
-	got.MemoryOnly, got.Zone = o.MemoryOnly, o.Zone
+	got.MemoryOnly, got.Zone, got.Node = o.MemoryOnly, o.Zone, o.Node
 	return got, nil
 }
 

@@ -236,7 +236,7 @@ func (r *Replicator) owns(rg *ring.Ring, n ring.Node, level cluster.Level, o chu
 		owner, ok := rg.Owner(n.Zone, o.Key, extent)
 		return ok && owner.ID == n.ID
 	}
-	h := rg.Home(o.Key, extent, 1, o.Zone)
+	h := rg.HomeOf(o, extent, 1)
 	return len(h) == 1 && h[0].ID == n.ID
 }
 

@@ -105,6 +105,18 @@ func (r *Ring) Home(key chunk.Key, extent, n int, zone string) []Node {
 	return r.top(r.home, key, extent, n)
 }
 
+// HomeOf is Home for an object: the only candidate is the node that alone has its
+// origin, as long as it is there, and one that drains has it still.
+func (r *Ring) HomeOf(o chunk.Object, extent, n int) []Node {
+	if o.Node == "" {
+		return r.Home(o.Key, extent, n, o.Zone)
+	}
+	if at, ok := r.Node(o.Node); ok && at.Role == Member && n > 0 {
+		return []Node{at}
+	}
+	return nil
+}
+
 // Steward returns the home owner of extent 0, who makes the first contact with
 // an object's origin. zone is the store's, as for Home.
 func (r *Ring) Steward(key chunk.Key, zone string) (Node, bool) {

@@ -222,7 +222,7 @@ func (r *Router) holders(owner ring.Node, p place, o chunk.Object) (nodes []ring
 		if p.level == cluster.Zone {
 			return rg.Candidates(self.Zone, o.Key, p.extent, n)
 		}
-		return rg.Home(o.Key, p.extent, n, o.Zone)
+		return rg.HomeOf(o, p.extent, n)
 	}
 	all := order(rg, 1+candidates)
 	if was := rg.Prev(); was != nil {

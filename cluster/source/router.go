@@ -97,7 +97,7 @@ func (r *Router) OwnsHome(o chunk.Object, extent int) bool {
 	if r.isLost(o.Key) {
 		return false
 	}
-	h := r.c.Members.Ring().Home(o.Key, extent, 1, o.Zone)
+	h := r.c.Members.Ring().HomeOf(o, extent, 1)
 	return len(h) == 1 && h[0].ID == r.c.Members.Self().ID
 }
 
@@ -172,8 +172,8 @@ func (r *Router) toHome(o chunk.Object, extent int) []step {
 func (r *Router) homes(o chunk.Object, extent int) []step {
 	self, rg := r.c.Members.Self(), r.c.Members.Ring()
 	var steps []step
-	mine, late := !self.Edge && self.Role == ring.Member, false
-	for i, n := range rg.Home(o.Key, extent, len(rg.Nodes()), o.Zone) {
+	mine, late := o.Node == "" && !self.Edge && self.Role == ring.Member, false
+	for i, n := range rg.HomeOf(o, extent, len(rg.Nodes())) {
 		if i == 0 {
 			steps = r.beforeHome(rg, n, o, extent)
 		}
@@ -192,12 +192,14 @@ func (r *Router) homes(o chunk.Object, extent int) []step {
 
 // toOrigin looks around among the home candidates, then reads the origin.
 func (r *Router) toOrigin(o chunk.Object, extent int) []step {
-	rg, zone := r.c.Members.Ring(), o.Zone
-	near := rg.Home(o.Key, extent, 1+candidates, zone)
+	rg := r.c.Members.Ring()
+	near := rg.HomeOf(o, extent, 1+candidates)
 	near = append(near, r.hadAtHome(rg, o, extent)...)
 	steps := []step{r.lookAround(place{cluster.Home, o.Key, extent}, near)}
 	if o.Former != "" {
-		steps = append(steps, r.formerly(cluster.Home, rg.Home(o.Former, extent, 1, zone)))
+		former := o
+		former.Key = o.Former
+		steps = append(steps, r.formerly(cluster.Home, rg.HomeOf(former, extent, 1)))
 	}
 	return append(steps, step{open: r.origin, short: true})
 }

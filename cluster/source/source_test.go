@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -25,6 +26,7 @@ var small = chunk.Geometry{Chunk: 64 << 10, Extent: 4}
 type world struct {
 	t     *testing.T
 	zone  string // of the origin
+	alone string // the node that alone has the origin; "": none
 	data  []byte
 	nodes map[string]*node
 
@@ -263,7 +265,7 @@ func (w *world) close() {
 }
 
 func (w *world) object() chunk.Object {
-	return chunk.Object{Key: "p:test", Size: int64(len(w.data)), Validator: "v", Ref: "image/1", Zone: w.zone}
+	return chunk.Object{Key: "p:test", Size: int64(len(w.data)), Validator: "v", Ref: "image/1", Zone: w.zone, Node: w.alone}
 }
 
 // fetch reads the whole image at a node.
@@ -339,6 +341,43 @@ func TestAStoresZoneReadsIt(t *testing.T) {
 			if read := w.readBy[n.ID]; read > 0 && n.Zone != "b" {
 				t.Errorf("node %s of zone %s read %d bytes", n.ID, n.Zone, read)
 			}
+		}
+		w.close()
+	})
+}
+
+// What one node alone has is read by it alone, and handed out by others all the same.
+func TestTheHolderReadsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nodes := members(8, "a", "b")
+		w := settle(t, imageSize, nodes...)
+		w.alone = nodes[3].ID
+		if failed := w.storm(16, ids(nodes)...); failed > 0 {
+			t.Errorf("%d clients failed", failed)
+		}
+		w.once()
+		if read := w.readBy[w.alone]; read != int64(len(w.data)) {
+			t.Errorf("it has read %d of %d bytes", read, len(w.data))
+		}
+		w.close()
+
+		w = settle(t, imageSize, nodes...)
+		w.alone = nodes[3].ID
+		w.kill(w.alone)
+		if err := w.fetch(nodes[0].ID); !errors.Is(err, chunk.ErrUnavailable) {
+			t.Errorf("it is dead: %v", err)
+		}
+		now := append(slices.Clone(nodes[:3]), nodes[4:]...)
+		for _, n := range now { // the gossip says so
+			w.nodes[n.ID].ring.Store(ring.New(now, w.nodes[n.ID].ring.Load()))
+		}
+		for _, n := range now {
+			if err := w.fetch(n.ID); !errors.Is(err, chunk.ErrUnavailable) {
+				t.Errorf("it is gone: %v", err)
+			}
+		}
+		if w.read > 0 {
+			t.Errorf("others have read it: %v", w.readBy)
 		}
 		w.close()
 	})

@@ -15,11 +15,13 @@ import (
 // false where that is this node. When the steward is gone or can't find the object
 // the next home candidate is asked, until three are gone: not each node may have
 // the store. When there is no more this node is to try, unless it never reads an
-// origin.
+// origin, or the object is in another node's own folder.
 func (r *Router) Steward(ctx context.Context, o chunk.Object) (found chunk.Object, ok bool, err error) {
 	self := r.c.Members.Self()
 	why, gone, rg := cluster.ErrCannot, 0, r.c.Members.Ring()
-	for _, n := range rg.Home(chunk.Key("ref:"+o.Ref), 0, len(rg.Nodes()), o.Zone) {
+	unnamed := o
+	unnamed.Key = chunk.Key("ref:" + o.Ref)
+	for _, n := range rg.HomeOf(unnamed, 0, len(rg.Nodes())) {
 		if n.ID == self.ID {
 			return o, false, nil
 		}
@@ -41,7 +43,7 @@ func (r *Router) Steward(ctx context.Context, o chunk.Object) (found chunk.Objec
 			break
 		}
 	}
-	if self.Edge || self.Role != ring.Member {
+	if o.Node != "" || self.Edge || self.Role != ring.Member {
 		return o, false, fmt.Errorf("%w: %w", chunk.ErrUnavailable, why)
 	}
 	return o, false, nil

@@ -66,6 +66,31 @@ func TestTheStewardMakesTheFirstContact(t *testing.T) {
 	}
 }
 
+// Only who has the folder can make the contact with what lies in it.
+func TestTheHolderMakesTheFirstContact(t *testing.T) {
+	all := members(5, "a")
+	self := &node{self: all[0]}
+	for name, c := range map[string]struct {
+		holder string
+		say    map[string]error
+		found  bool
+		err    error
+		asked  []string
+	}{
+		"this node":     {holder: all[0].ID},
+		"another one":   {holder: all[3].ID, found: true, asked: []string{all[3].ID}},
+		"it is away":    {holder: all[3].ID, say: gone([]string{all[3].ID}), err: chunk.ErrUnavailable, asked: []string{all[3].ID}},
+		"it is unknown": {holder: "gone", err: chunk.ErrUnavailable},
+	} {
+		self.ring.Store(ring.New(all, nil))
+		net := &answering{say: c.say}
+		_, ok, err := New(Config{Members: self, Peers: net, Geometry: small}).Steward(t.Context(), chunk.Object{Ref: "image/1", Node: c.holder})
+		if ok != c.found || !errors.Is(err, c.err) || c.err == nil && err != nil || !slices.Equal(net.asked, c.asked) {
+			t.Errorf("%s: %v %v, asked %v", name, ok, err, net.asked)
+		}
+	}
+}
+
 func gone(nodes []string) map[string]error {
 	say := map[string]error{}
 	for _, id := range nodes {

@@ -38,12 +38,11 @@ func (r *Router) hadInZone(rg *ring.Ring, o chunk.Object, extent int) []ring.Nod
 
 // hadAtHome is hadInZone for the home owner.
 func (r *Router) hadAtHome(rg *ring.Ring, o chunk.Object, extent int) []ring.Node {
-	zone := o.Zone
 	var was []ring.Node
 	if p := rg.Prev(); p != nil {
-		was = p.Home(o.Key, extent, 1, zone)
+		was = p.HomeOf(o, extent, 1)
 	}
-	return had(rg, was, func(n int) []ring.Node { return rg.Home(o.Key, extent, n, zone) })
+	return had(rg, was, func(n int) []ring.Node { return rg.HomeOf(o, extent, n) })
 }
 
 // had returns who was, as it is now, and the first of the candidates that is not

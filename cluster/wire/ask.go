@@ -31,7 +31,7 @@ const MaxAsk = 16 << 10
 const maxField = 2 << 10
 
 // object is a chunk.Object on its way. Its texts are bytes of any kind, which JSON
-// strings are not. MemoryOnly and Zone do not travel: they are said by each node's own stores.
+// strings are not. MemoryOnly, Zone and Node do not travel: each node finds them out.
 type object struct {
 	Key       []byte `json:"key"`
 	Size      int64  `json:"size"`

@@ -58,6 +58,12 @@ func view(v cluster.Vitals) *vitalsView {
 	}
 }
 
+// drainAnswer tells which stores are folders of the node's own: what lies there goes
+// with it.
+type drainAnswer struct {
+	Own []string `json:"own"`
+}
+
 // handle adds the cluster's part of the operator API.
 func (cl *clusterNode) handle(mux *http.ServeMux, label string) {
 	mux.HandleFunc("GET /cluster", func(w http.ResponseWriter, r *http.Request) {
@@ -80,7 +86,7 @@ func (cl *clusterNode) handle(mux *http.ServeMux, label string) {
 		if err = cl.mine(q.Node); err == nil {
 			cl.handover.drain(within)
 		}
-		answer(w, struct{}{}, err)
+		answer(w, drainAnswer{Own: cl.svc.NotOurs().Stores}, err)
 	})
 	mux.HandleFunc("POST /cluster/keys", func(w http.ResponseWriter, r *http.Request) {
 		if foreign(w, r) {

@@ -205,9 +205,13 @@ type clusterDrainCmd struct {
 
 // Run returns when the node has begun.
 func (c clusterDrainCmd) Run(ctx context.Context, out io.Writer) error {
-	if err := c.call(ctx, "/cluster/drain", drainAsk{Node: c.Node, Within: c.Within.String()}, nil); err != nil {
+	var a drainAnswer
+	if err := c.call(ctx, "/cluster/drain", drainAsk{Node: c.Node, Within: c.Within.String()}, &a); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintln(out, "draining: the node owns nothing more, hands over what it holds, and ends by itself; glimpse cluster status tells how far it is")
+	if err == nil && len(a.Own) > 0 {
+		_, err = fmt.Fprintf(out, "what lies only in its own folders (%s) can't be had until it is back; glimpse store copy puts it elsewhere\n", strings.Join(a.Own, ", "))
+	}
 	return err
 }

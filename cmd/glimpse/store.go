@@ -61,8 +61,14 @@ func (f configFlags) withStores(parent context.Context, fn func(context.Context,
 	if err != nil {
 		return err
 	}
+	id := ""
+	if c.Clustered() { // as which it has a folder of its own
+		if id, err = nodeID(c.DataDir); err != nil {
+			return err
+		}
+	}
 	svc, err := ops.New(ops.Config{
-		Registry: db, Stores: stores, DefaultStore: c.DefaultStore, Secret: cluster.secret, Share: c.Cache.Share, Geometry: cluster.geometry,
+		Registry: db, Clustered: c.Clustered(), NodeID: id, Stores: stores, DefaultStore: c.DefaultStore, Secret: cluster.secret, Share: c.Cache.Share, Geometry: cluster.geometry,
 		Limits: c.API.ImageLimits(), HashAlgo: c.API.HashingAlgorithm, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

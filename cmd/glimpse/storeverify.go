@@ -28,8 +28,17 @@ func (c storeVerify) Run(ctx context.Context, out io.Writer) error {
 		}
 		var places []place
 		var total int64
+		others := 0
 		err := w.images(ctx, func(m image.Image) error {
 			for _, l := range w.In(m, c.Store) {
+				other, err := w.Elsewhere(ctx, l)
+				if err != nil {
+					return err
+				}
+				if other {
+					others++
+					continue
+				}
 				places = append(places, place{m, l})
 				total += size(m)
 			}
@@ -57,6 +66,9 @@ func (c storeVerify) Run(ctx context.Context, out io.Writer) error {
 		fmt.Fprintf(out, "%d images read, %d bad", len(places), bad)
 		if unproven > 0 {
 			fmt.Fprintf(out, ", %d without a digest to compare with", unproven)
+		}
+		if others > 0 {
+			fmt.Fprintf(out, ", %d in the folders of other nodes, to be verified there", others)
 		}
 		fmt.Fprintln(out)
 		if bad > 0 {

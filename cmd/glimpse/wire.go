@@ -69,6 +69,9 @@ func build(ctx context.Context, c config.Config, log *slog.Logger) (_ *node, err
 	if err != nil {
 		return nil, err
 	}
+	if err := checkShared(ctx, c, db); err != nil {
+		return nil, err
+	}
 	n.cluster = newCluster(c, db)
 	leases := registry.NewLeases(db, registry.LeasesConfig{
 		Cluster:      n.cluster.leases(id, c, log),
@@ -86,7 +89,7 @@ func build(ctx context.Context, c config.Config, log *slog.Logger) (_ *node, err
 		Registry: writes, Images: leases, Stores: stores, DefaultStore: c.DefaultStore, SingleStore: c.API.SingleStore, Cache: front,
 		Secret: cluster.secret, Share: c.Cache.Share, Geometry: cluster.geometry, Limits: c.API.ImageLimits(),
 		HashAlgo: c.API.HashingAlgorithm, RequireFormatMatch: c.API.RequireImageFormatMatch, NodeID: id, Log: log,
-		Steward: n.cluster.steward(), Uploaded: n.cluster.uploaded,
+		Steward: n.cluster.steward(), Clustered: c.Clustered(), Uploaded: n.cluster.uploaded,
 	})
 	if err != nil {
 		return nil, err
@@ -119,7 +122,7 @@ func build(ctx context.Context, c config.Config, log *slog.Logger) (_ *node, err
 	if n.proxy, err = proxy.New(proxyConfig(n, id, leases, writes, svc, auth, rules, metrics)); err != nil {
 		return nil, err
 	}
-	n.reaper = &registry.Reaper{Uploads: writes, Deleter: svc, Log: log, Nodes: db}
+	n.reaper = &registry.Reaper{Uploads: writes, Deleter: svc, Log: log, Nodes: db, Elsewhere: svc.NotOurs()}
 	n.sweep = func(ctx context.Context) (registry.Report, error) { return svc.Sweep(ctx, ops.SweepIdle) }
 	n.ready = db.Ping
 	if n.ops, err = newOpsServer(ctx, c, metrics.reg, n.readiness, n.cluster); err != nil {
@@ -220,7 +223,7 @@ func openStores(ctx context.Context, n *node, g chunk.Geometry, m *metrics) ([]o
 		n.onClose(func(context.Context) error { return b.Close() })
 		stores = append(stores, ops.Store{
 			ID: id, Type: oc.Type, Description: oc.Description, Weight: oc.Weight, ReadOnly: oc.ReadOnly || b.Caps().ReadOnly,
-			MemoryOnly: oc.Cache == "off" || oc.Cache != "on" && uncached(n.config, oc), Unshared: oc.Unshared(), Zone: oc.Zone,
+			MemoryOnly: oc.Cache == "off" || oc.Cache != "on" && uncached(n.config, oc), Unshared: oc.Unshared(), Off: oc.Cache == "off", Zone: oc.Zone,
 			Schemes: open.Schemes(oc.Type), Properties: oc.Driver.Properties(), Backend: backends.Observe(b, m.observeStore(id)),
 			Owns: oc.Owns(), Metadata: oc.Metadata(),
 		})

@@ -553,6 +553,26 @@ var defences = []defence{
 		pkg: "cluster/source", test: "TestHashingMovesNoBytesOutOfTheOrigin",
 	},
 	{
+		name: "files of other nodes", file: "proxy/ops/delete.go",
+		old: "if other, err := s.elsewhere(ctx, st, l); err != nil || other {", off: "if other, err := s.elsewhere(ctx, st, l); err != nil && other {",
+		pkg: "proxy/ops", test: "TestAnImageIsDeletedThroughAnotherNode",
+	},
+	{
+		name: "attempts of other nodes", file: "registry/reaper.go",
+		old: "if err == nil && (!deletable || p.Elsewhere.Has(up)) {", off: "if err == nil && !deletable {",
+		pkg: "proxy/ops", test: "TestAnUploadIntoAFolderThatDied",
+	},
+	{
+		name: "a file's only home", file: "cluster/ring/ring.go",
+		old: "if o.Node == \"\" {", off: "if true {",
+		pkg: "cluster/source", test: "TestTheHolderReadsIt",
+	},
+	{
+		name: "folders that are not shared", file: "cmd/glimpse/sharedfolder.go",
+		old: "if mark != want {", off: "if mark == \"\" {",
+		pkg: "cmd/glimpse", test: "TestAFolderThatIsSaidToBeShared",
+	},
+	{
 		name: "ways to edge nodes", file: "cluster/edge/reach.go",
 		old: "via := slices.Clone(f.known[n.ID].via)", off: "via := slices.Clone(f.known[n.ID].via[:0])",
 		pkg: "cluster/edge", test: "TestEdgeZonesAreOfTheCluster",

@@ -16,6 +16,7 @@ import (
 	"glimpse/backends"
 	"glimpse/cachestore/chunk"
 	"glimpse/proxy/ops"
+	"glimpse/registry"
 	"glimpse/registry/image"
 
 	"github.com/google/uuid"
@@ -328,7 +329,7 @@ func (w *world) audit() {
 	defer cancel()
 	_, err := w.reaper.Pass(ctx)
 	must(w.t, err)
-	left, err := w.reg.Lapsed(ctx, 1000)
+	left, err := w.reg.Lapsed(ctx, 1000, registry.Elsewhere{})
 	must(w.t, err)
 	if len(left) > 0 {
 		w.t.Fatalf("the reaper left %d uploads, of them one %s", len(left), left[0].State)

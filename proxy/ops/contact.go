@@ -19,17 +19,15 @@ import (
 type Steward func(ctx context.Context, o chunk.Object) (found chunk.Object, ok bool, err error)
 
 // contact finds what is to be pinned of a location that nobody has read yet, by
-// the node whose task that is.
-func (s *Service) contact(ctx context.Context, m image.Image, l image.Location, b backends.Store, at backends.Locator) (registry.Pin, error) {
+// the node whose task that is. seen says which one may.
+func (s *Service) contact(ctx context.Context, m image.Image, l image.Location, st *Store, b backends.Store, seen chunk.Object) (registry.Pin, error) {
+	at := backends.Locator(l.URL.Reveal())
 	if s.cfg.Steward == nil {
 		return s.contactHere(ctx, m.ID, l, b, at)
 	}
 	return s.together(ctx, "by the steward: "+ref(m.ID, l.ID), func(ctx context.Context) (registry.Pin, error) {
-		unseen := chunk.Object{Size: -1, Ref: ref(m.ID, l.ID)}
-		st := s.storeOf(l)
-		if st != nil {
-			unseen.Zone = st.Zone
-		}
+		unseen := seen
+		unseen.Size, unseen.Ref = -1, ref(m.ID, l.ID)
 		o, ok, err := s.cfg.Steward(ctx, unseen)
 		switch {
 		case errors.Is(err, chunk.ErrNotFound):
@@ -40,15 +38,9 @@ func (s *Service) contact(ctx context.Context, m image.Image, l image.Location, 
 			return s.cfg.Registry.Pin(ctx, registry.Pin{LocationID: l.ID, Size: o.Size, Validator: o.Validator})
 		}
 		p, err := s.contactHere(ctx, m.ID, l, b, at)
-		if st != nil && st.Unshared && errors.Is(err, backends.ErrNotFound) {
-			return p, errElsewhere
-		}
-		return p, err
+		return p, s.missingHere(st, err)
 	})
 }
-
-// errElsewhere: it must not pass for an image without data.
-var errElsewhere = image.Errorf(image.Unavailable, "The image's file is not in this node's folder; it may be in another node's.")
 
 // contactHere makes the contact and pins what it finds.
 func (s *Service) contactHere(ctx context.Context, imageID string, l image.Location, b backends.Store, at backends.Locator) (registry.Pin, error) {
@@ -163,10 +155,7 @@ func (s *Service) firstContact(ctx context.Context, id string, location int64) (
 	for _, l := range m.Locations {
 		if st := s.storeOf(l); l.ID == location && st != nil {
 			p, err := s.contactHere(ctx, id, l, st.Backend, backends.Locator(l.URL.Reveal()))
-			if st.Unshared && errors.Is(err, backends.ErrNotFound) {
-				err = chunk.ErrUnresolved // it lies in another node's folder
-			}
-			return p, err
+			return p, s.missingHere(st, err)
 		}
 	}
 	return registry.Pin{}, chunk.ErrUnresolved

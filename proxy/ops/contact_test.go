@@ -180,7 +180,7 @@ func testStormOfContacts(t *testing.T) {
 // What is not in one node's folder may be in another's.
 func TestAStewardWithoutTheFolder(t *testing.T) {
 	b := newBench(t, nil)
-	b.stores["main"].Unshared = true
+	b.stores["main"].Unshared, b.cfg.Clustered = true, true
 	m := b.foreign([]byte("written by a Glance"), nil)
 	b.stores["main"].Backend = &contacted{Store: b.store, err: backends.ErrNotFound}
 	if _, err := b.FirstContact(t.Context(), chunk.Object{Ref: ref(m.ID, m.Locations[0].ID)}); !errors.Is(err, chunk.ErrUnresolved) {

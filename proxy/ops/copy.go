@@ -106,7 +106,7 @@ func (r refusing) Write(b []byte) (int, error) {
 func (a *attempt) adopt(ctx context.Context, at backends.Locator) (image.Image, error) {
 	s, st := a.s, a.st
 	a.unknown = true
-	m, err := s.cfg.Registry.Adopt(ctx, a.up.Token, func(m *image.Image) error {
+	m, err := s.cfg.Registry.Adopt(ctx, a.up.Token, a.holder(), func(m *image.Image) error {
 		switch limit := s.cfg.Limits.Locations; {
 		case m.Status != image.Active:
 			return image.Errorf(image.Conflict, "Image %s is in status '%s', not active.", m.ID, m.Status)

@@ -78,6 +78,9 @@ func (s *Service) erase(ctx context.Context, m image.Image, l image.Location) er
 	if named, err := s.cfg.Registry.Named(ctx, l.URL); err != nil || named {
 		return err
 	}
+	if other, err := s.elsewhere(ctx, st, l); err != nil || other {
+		return errors.Join(err, s.cfg.Registry.Retire(ctx, m.ID, l.URL)) // its reaper finds it
+	}
 	return s.remove(ctx, st, backends.Locator(l.URL.Reveal()))
 }
 

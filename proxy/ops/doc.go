@@ -36,9 +36,15 @@
 // came by PATCH without a claim, as in Glance: it costs one request until it is
 // read.
 //
+// A file store that is not shared is a folder of each node's own in a cluster
+// (holder.go): an attempt that writes there notes its node with the location. That
+// node alone reads the file, and alone removes it: what another one deletes becomes
+// a failed attempt, which its reaper finds. Files that a Glance wrote there have no
+// such note: each node that is asked says whether it has one, and one that is
+// deleted through a node which has it not stays.
+//
 // What may be lost: the bytes of an upload that was not acknowledged; after a
-// crash they stay until the reaper comes by, and those of a copy, which has no
-// row, until a sweep finds them a day old. What was learned of an image whose
+// crash they stay until the reaper comes by. What was learned of an image whose
 // chunks were evicted before all of them had been seen.
 //
 // Locks: each type has one, and none is held across I/O or while another is

@@ -99,7 +99,7 @@ func (x *origins) open(off, n int64) (io.ReadCloser, error) {
 		}
 		x.now, x.queue = x.queue[0], x.queue[1:]
 		x.now.once = !x.now.again && x.others()
-		r, err := x.now.open(x.ctx, x.o, off, n)
+		r, err := x.s.openHere(x.ctx, x.now, x.o, off, n)
 		if err == nil {
 			return r, nil
 		}

@@ -168,12 +168,12 @@ func (f *faulty) Activate(ctx context.Context, token string, a registry.Activati
 	return m, err
 }
 
-func (f *faulty) Adopt(ctx context.Context, token string, fn func(*image.Image) error) (image.Image, error) {
+func (f *faulty) Adopt(ctx context.Context, token, holder string, fn func(*image.Image) error) (image.Image, error) {
 	if f.before != nil {
 		f.fired++
 		return image.Image{}, f.before
 	}
-	m, err := f.Registry.Adopt(ctx, token, fn)
+	m, err := f.Registry.Adopt(ctx, token, holder, fn)
 	if err == nil && f.after != nil {
 		f.fired++
 		return image.Image{}, f.after

@@ -17,8 +17,7 @@ func (s *Service) Here(ctx context.Context, o chunk.Object) chunk.Object {
 		return o
 	}
 	if t, ok := s.known.get(location); ok {
-		o.MemoryOnly, o.Zone = t.object.MemoryOnly, t.object.Zone
-		return o
+		return like(o, t.object)
 	}
 	m, err := s.cfg.Images.Get(ctx, id)
 	if err != nil {
@@ -26,9 +25,17 @@ func (s *Service) Here(ctx context.Context, o chunk.Object) chunk.Object {
 	}
 	for _, l := range m.Locations {
 		if st := s.storeOf(l); l.ID == location && st != nil {
-			o.MemoryOnly, o.Zone = st.MemoryOnly, st.Zone
+			if seen, err := s.as(ctx, st, l); err == nil {
+				return like(o, seen)
+			}
 		}
 	}
+	return o
+}
+
+// like gives an object what each node finds out itself.
+func like(o, seen chunk.Object) chunk.Object {
+	o.MemoryOnly, o.Zone, o.Node = seen.MemoryOnly, seen.Zone, seen.Node
 	return o
 }
 

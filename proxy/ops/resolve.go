@@ -108,7 +108,11 @@ func (s *Service) lookUp(ctx context.Context, m image.Image, l image.Location, r
 		return target{}, image.Errorf(image.Unavailable, "The image lies in a store that this service does not have.")
 	}
 	t := target{location: l.ID, store: st, at: backends.Locator(l.URL.Reveal())}
-	pin, err := s.pin(ctx, m, l, reach(st.Backend), t.at)
+	seen, err := s.as(ctx, st, l)
+	if err != nil {
+		return target{}, err
+	}
+	pin, err := s.pin(ctx, m, l, st, reach(st.Backend), seen)
 	if err != nil {
 		return target{}, err
 	}
@@ -117,7 +121,8 @@ func (s *Service) lookUp(ctx context.Context, m image.Image, l image.Location, r
 		return target{}, err
 	}
 	t.content = hashed
-	t.object = chunk.Object{Size: pin.Size, Validator: pin.Validator, Ref: ref(m.ID, l.ID), MemoryOnly: st.MemoryOnly, Zone: st.Zone}
+	t.object = seen
+	t.object.Size, t.object.Validator, t.object.Ref = pin.Size, pin.Validator, ref(m.ID, l.ID)
 	switch {
 	case hashed:
 		t.object.Size = c.Size
@@ -150,10 +155,10 @@ func (s *Service) content(ctx context.Context, m image.Image, l image.Location, 
 
 // pin returns what was found at the first contact with a location's bytes, and
 // has that contact made if there was none.
-func (s *Service) pin(ctx context.Context, m image.Image, l image.Location, b backends.Store, at backends.Locator) (registry.Pin, error) {
+func (s *Service) pin(ctx context.Context, m image.Image, l image.Location, st *Store, b backends.Store, seen chunk.Object) (registry.Pin, error) {
 	p, ok, err := s.cfg.Registry.Pinned(ctx, l.ID)
 	if err == nil && !ok {
-		p, err = s.contact(ctx, m, l, b, at)
+		p, err = s.contact(ctx, m, l, st, b, seen)
 	}
 	if err != nil {
 		return p, err

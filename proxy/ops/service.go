@@ -41,6 +41,7 @@ type Store struct {
 	MemoryOnly            bool           // its bytes are not kept in the disk tier
 	Zone                  string         // whose nodes read it; "": any that is not an edge
 	Unshared              bool           // a folder of this node alone
+	Off                   bool           // not even what other nodes have of such a folder is kept
 	Schemes               []string       // of the location URLs that stores of its type have
 	Properties            map[string]any // what admins are shown of it
 	Backend               backends.Store
@@ -56,9 +57,10 @@ type Config struct {
 	DefaultStore string
 	SingleStore  bool // Glance's old mode: locations have no store ids
 	Cache        Cache
-	Steward      Steward
-	Secret       []byte // of the cluster, for private keys
-	Share        string // verified | project | off
+	Steward      Steward // nil: there are no other nodes to ask
+	Clustered    bool    // an unshared store is a folder of each node's own
+	Secret       []byte  // of the cluster, for private keys
+	Share        string  // verified | project | off
 	Geometry     chunk.Geometry
 	Limits       image.Limits
 	HashAlgo     string // sha256 | sha512

@@ -194,10 +194,7 @@ func (a *attempt) activate(ctx context.Context, at backends.Locator, info backen
 	v := registry.Activation{
 		Size: got.size, VirtualSize: got.virtual, Checksum: got.md5, HashAlgo: a.s.cfg.HashAlgo, HashValue: got.hash,
 		URL: image.Secret(at.Reveal()), Metadata: a.s.metadata(a.st, at), Validator: info.Validator, Key: string(key),
-		Segments: got.manifest,
-	}
-	if a.st.Unshared {
-		v.Node = a.s.cfg.NodeID
+		Segments: got.manifest, Node: a.holder(),
 	}
 	a.unknown = true
 	m, err := a.s.cfg.Registry.Activate(ctx, a.up.Token, v)
@@ -214,6 +211,14 @@ func (a *attempt) activate(ctx context.Context, at backends.Locator, info backen
 		return m, nil
 	}
 	return image.Image{}, err
+}
+
+// holder is this node where its folder alone has the bytes.
+func (a *attempt) holder() string {
+	if a.st.Unshared {
+		return a.s.cfg.NodeID
+	}
+	return ""
 }
 
 func names(m image.Image, at backends.Locator) bool {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -13,7 +12,6 @@ import (
 	"glimpse/backends"
 	"glimpse/backends/backendtest"
 	"glimpse/backends/mem"
-	"glimpse/registry"
 	"glimpse/registry/image"
 	"glimpse/registry/memstore"
 )
@@ -269,15 +267,6 @@ func TestACopyThatTheRegistryDoesNotTake(t *testing.T) {
 				t.Errorf("%d locations, %v", len(m.Locations), err)
 			}
 		})
-	}
-}
-
-// reap has the reaper look at what has lapsed.
-func (b *bench) reap() {
-	b.t.Helper()
-	r := registry.Reaper{Uploads: b.reg, Deleter: b.Service, Log: slog.New(slog.DiscardHandler)}
-	if _, err := r.Pass(b.t.Context()); err != nil {
-		b.t.Error(err)
 	}
 }
 

@@ -82,7 +82,8 @@ func (s *Service) otherCopy(ctx context.Context, m image.Image, l image.Location
 		t, err := s.target(ctx, m, o)
 		if err == nil {
 			var info backends.Info
-			if info, err = t.store.Backend.Stat(ctx, t.at); err == nil && (info.Size < 0 || info.Size == t.object.Size) {
+			info, err = t.store.Backend.Stat(ctx, t.at)
+			if err = s.missingHere(t.store, err); err == nil && (info.Size < 0 || info.Size == t.object.Size) {
 				return o.ID, nil
 			}
 		}

@@ -54,6 +54,22 @@ func (s *Store) Segment(ctx context.Context, key string, seg int) (b []byte, ok 
 	return nil, false, nil
 }
 
+// Holder returns the node in whose folder alone a location's bytes are.
+func (s *Store) Holder(ctx context.Context, locationID int64) (string, error) {
+	if err := ended(ctx); err != nil {
+		return "", err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.holders[locationID], nil
+}
+
+func (s *Store) putHolderLocked(locationID int64, node string) {
+	if node != "" {
+		s.holders[locationID] = node
+	}
+}
+
 // Pinned returns what was found at the first contact.
 func (s *Store) Pinned(ctx context.Context, locationID int64) (p registry.Pin, ok bool, err error) {
 	if err := ended(ctx); err != nil {

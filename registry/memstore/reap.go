@@ -48,9 +48,24 @@ func (s *Store) endLocked(up *registry.Upload, next registry.UploadState) error 
 	return err
 }
 
+// Retire makes done attempts at a locator failed.
+func (s *Store) Retire(ctx context.Context, imageID string, at image.Secret) error {
+	if err := ended(ctx); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, up := range s.uploads {
+		if up.ImageID == imageID && up.Locator == at && up.State == registry.UploadDone {
+			up.State = registry.UploadFailed
+		}
+	}
+	return nil
+}
+
 // Lapsed returns the attempts that a reaper should look at. The grace is one
 // lease.
-func (s *Store) Lapsed(ctx context.Context, n int) ([]registry.Upload, error) {
+func (s *Store) Lapsed(ctx context.Context, n int, e registry.Elsewhere) ([]registry.Upload, error) {
 	if err := ended(ctx); err != nil {
 		return nil, err
 	}
@@ -58,7 +73,7 @@ func (s *Store) Lapsed(ctx context.Context, n int) ([]registry.Upload, error) {
 	defer s.mu.Unlock()
 	var all []registry.Upload
 	for _, up := range s.uploads {
-		if len(all) < n && s.lapsedLocked(up) {
+		if len(all) < n && s.lapsedLocked(up) && (up.State == registry.UploadLive || !e.Has(*up)) {
 			all = append(all, *up)
 		}
 	}

@@ -21,6 +21,7 @@ type Store struct {
 	uploads   []*registry.Upload // oldest first
 	contents  map[int64]registry.Content
 	pins      map[int64]registry.Pin
+	holders   map[int64]string
 	manifests map[string][][]byte
 	settings  map[string]string
 	hashings  map[string]*hashing // by image
@@ -48,6 +49,7 @@ func New(uploadLease time.Duration) *Store {
 		images:    map[string]*row{},
 		contents:  map[int64]registry.Content{},
 		pins:      map[int64]registry.Pin{},
+		holders:   map[int64]string{},
 		manifests: map[string][][]byte{},
 		settings:  map[string]string{},
 		hashings:  map[string]*hashing{},

@@ -73,7 +73,7 @@ func (s *Store) uploadLocked(token string) *registry.Upload {
 }
 
 // Adopt is Update for an attempt that is complete.
-func (s *Store) Adopt(ctx context.Context, token string, fn func(*image.Image) error) (image.Image, error) {
+func (s *Store) Adopt(ctx context.Context, token, holder string, fn func(*image.Image) error) (image.Image, error) {
 	if err := ended(ctx); err != nil {
 		return image.Image{}, err
 	}
@@ -88,10 +88,16 @@ func (s *Store) Adopt(ctx context.Context, token string, fn func(*image.Image) e
 		return image.Image{}, errGone()
 	}
 	stored, err := s.changeLocked(r, fn)
-	if err == nil {
-		up.State = registry.UploadDone
+	if err != nil {
+		return stored, err
 	}
-	return stored, err
+	for _, l := range stored.Locations {
+		if l.URL == up.Locator {
+			s.putHolderLocked(l.ID, holder)
+		}
+	}
+	up.State = registry.UploadDone
+	return stored, nil
 }
 
 // Note stores where the bytes go.
@@ -143,6 +149,7 @@ func (s *Store) Activate(ctx context.Context, token string, a registry.Activatio
 	id := stored.Locations[len(stored.Locations)-1].ID
 	s.putContentLocked(registry.Content{LocationID: id, Algo: a.HashAlgo, Hash: a.HashValue, Size: a.Size, Key: a.Key}, a.Segments)
 	s.pins[id] = registry.Pin{LocationID: id, Size: a.Size, Validator: a.Validator}
+	s.putHolderLocked(id, a.Node)
 	up.State = registry.UploadDone
 	return stored, nil
 }

@@ -1,6 +1,7 @@
 package registrytest
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ var lapseTests = map[string]func(t *testing.T, r registry.Registry){
 	"a lapsed lease is renewed in time": testLateRenewal,
 	"overtaken":                         testOvertaken,
 	"oldest first and at most n":        testLapsedOrder,
+	"only another node can clean up":    testElsewhere,
 }
 
 // beginLapsed begins an attempt and waits until it counts as lapsed.
@@ -73,7 +75,7 @@ func testTooLateToAdopt(t *testing.T, r registry.Registry) {
 	must(t, err)
 	must(t, r.Note(t.Context(), up.Token, "file:///lapsedcopy"))
 	awaitLapse(t, r, up.Token)
-	_, err = r.Adopt(t.Context(), up.Token, adds("file:///lapsedcopy"))
+	_, err = r.Adopt(t.Context(), up.Token, "", adds("file:///lapsedcopy"))
 	wantKind(t, err, image.Gone)
 	if got := get(t, r, m.ID); len(got.Locations) != 1 {
 		t.Errorf("got %#v", got)
@@ -105,7 +107,7 @@ func testOvertaken(t *testing.T, r registry.Registry) {
 
 func testLapsedOrder(t *testing.T, r registry.Registry) {
 	for {
-		all, err := r.Lapsed(t.Context(), 1000)
+		all, err := r.Lapsed(t.Context(), 1000, registry.Elsewhere{})
 		must(t, err)
 		if len(all) == 0 {
 			break
@@ -117,17 +119,39 @@ func testLapsedOrder(t *testing.T, r registry.Registry) {
 		}
 	}
 	one, two := beginLapsed(t, r, "file:///1"), beginLapsed(t, r, "file:///2")
-	all, err := r.Lapsed(t.Context(), 1)
+	all, err := r.Lapsed(t.Context(), 1, registry.Elsewhere{})
 	must(t, err)
 	if len(all) != 1 || all[0].Token != one.Token || all[0].Locator != "file:///1" || all[0].ImageID != one.ImageID {
 		t.Errorf("got %#v", all)
 	}
-	all, err = r.Lapsed(t.Context(), 9)
+	all, err = r.Lapsed(t.Context(), 9, registry.Elsewhere{})
 	must(t, err)
 	if len(all) != 2 || all[1].Token != two.Token {
 		t.Errorf("got %#v", all)
 	}
-	if all, err := r.Lapsed(t.Context(), 0); err != nil || len(all) != 0 {
+	if all, err := r.Lapsed(t.Context(), 0, registry.Elsewhere{}); err != nil || len(all) != 0 {
 		t.Error(all, err)
+	}
+}
+
+// An attempt in another node's own folder is ended by any node, and its bytes are
+// that node's matter.
+func testElsewhere(t *testing.T, r registry.Registry) {
+	up := beginLapsed(t, r, "file:///elsewhere") // by n1, into main
+	n2 := registry.Elsewhere{Node: "n2", Stores: []string{"b", "main"}}
+	wantListed(t, r, up.Token, n2, true)
+	if ok, err := r.Reap(t.Context(), up.Token); err != nil || !ok {
+		t.Errorf("reap: %v %v", ok, err)
+	}
+	wantListed(t, r, up.Token, n2, false)
+	wantListed(t, r, up.Token, registry.Elsewhere{Node: up.Node, Stores: []string{"main"}}, true)
+}
+
+func wantListed(t *testing.T, r registry.Registry, token string, e registry.Elsewhere, want bool) {
+	t.Helper()
+	all, err := r.Lapsed(t.Context(), 1000, e)
+	must(t, err)
+	if slices.ContainsFunc(all, func(u registry.Upload) bool { return u.Token == token }) != want {
+		t.Errorf("for %+v it is listed: %v", e, !want)
 	}
 }

@@ -29,6 +29,9 @@ func testUnknown(t *testing.T, r registry.Registry) {
 	if _, ok, err := r.Pinned(t.Context(), 1001); ok || err != nil {
 		t.Error(ok, err)
 	}
+	if node, err := r.Holder(t.Context(), 1001); node != "" || err != nil {
+		t.Error(node, err)
+	}
 	if _, ok, err := r.Segment(t.Context(), "none", 0); ok || err != nil {
 		t.Error(ok, err)
 	}

@@ -32,6 +32,8 @@ var uploadTests = map[string]func(t *testing.T, r registry.Registry){
 	"a live attempt is left alone":                   testReapLive,
 	"a copy's life":                                  testCopy,
 	"a copy that is too late":                        testLateCopy,
+	"what only another node can clean up":            testDoneElsewhere,
+	"a copy that is taken off the record":            testRetire,
 }
 
 func begin(t *testing.T, r registry.Registry, id string) registry.Upload {
@@ -331,19 +333,62 @@ func testCopy(t *testing.T, r registry.Registry) {
 		t.Errorf("got %s, version %d", got.Status, got.Version)
 	}
 	must(t, r.Note(t.Context(), up.Token, "file:///copy"))
-	_, err = r.Adopt(t.Context(), up.Token, func(*image.Image) error { return image.Errorf(image.Conflict, "no") })
+	_, err = r.Adopt(t.Context(), up.Token, "", func(*image.Image) error { return image.Errorf(image.Conflict, "no") })
 	wantKind(t, err, image.Conflict)
-	got, err := r.Adopt(t.Context(), up.Token, adds("file:///copy"))
+	got, err := r.Adopt(t.Context(), up.Token, "", adds("file:///copy"))
 	must(t, err)
 	if len(got.Locations) != 2 || got.Locations[1].URL != "file:///copy" {
 		t.Errorf("got %#v", got.Locations)
 	}
-	_, err = r.Adopt(t.Context(), up.Token, adds("file:///again"))
+	_, err = r.Adopt(t.Context(), up.Token, "", adds("file:///again"))
 	wantKind(t, err, image.Gone)
 	must(t, r.Fail(t.Context(), up.Token, false)) // it is done
 	wantLapsed(t, r, up.Token, false)
 	remove(t, r, m.ID)
 	wantLapsed(t, r, up.Token, true)
+}
+
+// What a deleted image had in another node's own folder is that node's matter.
+func testDoneElsewhere(t *testing.T, r registry.Registry) {
+	m := create(t, r, fresh())
+	up := begin(t, r, m.ID) // by n1, into main
+	must(t, r.Note(t.Context(), up.Token, "file:///doneelsewhere"))
+	got, err := r.Activate(t.Context(), up.Token, activation("file:///doneelsewhere"))
+	must(t, err)
+	if node, err := r.Holder(t.Context(), got.Locations[0].ID); err != nil || node != "n1" {
+		t.Errorf("holder: %q %v", node, err)
+	}
+	remove(t, r, m.ID)
+	wantListed(t, r, up.Token, registry.Elsewhere{Node: "n1", Stores: []string{"main", "b"}}, true)
+	wantListed(t, r, up.Token, registry.Elsewhere{Node: "n2", Stores: []string{"b"}}, true)
+	wantListed(t, r, up.Token, registry.Elsewhere{Node: "n2", Stores: []string{"b", "main"}}, false)
+}
+
+// What is noted with a copy, and what becomes of one that is taken off the record.
+func testRetire(t *testing.T, r registry.Registry) {
+	m := activeImage(t, r, "file:///retired1")
+	up, err := r.BeginCopy(t.Context(), m.ID, "other", "n1")
+	must(t, err)
+	must(t, r.Note(t.Context(), up.Token, "file:///retired2"))
+	got, err := r.Adopt(t.Context(), up.Token, "n1", adds("file:///retired2"))
+	must(t, err)
+	for i, want := range []string{"", "n1"} {
+		if node, err := r.Holder(t.Context(), got.Locations[i].ID); err != nil || node != want {
+			t.Errorf("holder of place %d: %q %v", i, node, err)
+		}
+	}
+	must(t, r.Retire(t.Context(), m.ID, "file:///another"))
+	must(t, r.Retire(t.Context(), "no-such-image", "file:///retired2"))
+	wantLapsed(t, r, up.Token, false)
+	_, err = r.Update(t.Context(), m.ID, func(m *image.Image) error { m.Locations = m.Locations[:1]; return nil })
+	must(t, err)
+	must(t, r.Retire(t.Context(), m.ID, "file:///retired2"))
+	wantLapsed(t, r, up.Token, true)
+	if ok, err := r.Reap(t.Context(), up.Token); err != nil || !ok {
+		t.Errorf("reap: %v %v", ok, err)
+	}
+	must(t, r.Fail(t.Context(), up.Token, true))
+	wantLapsed(t, r, up.Token, false)
 }
 
 func testLateCopy(t *testing.T, r registry.Registry) {
@@ -356,7 +401,7 @@ func testLateCopy(t *testing.T, r registry.Registry) {
 	if err != nil || !ok {
 		t.Errorf("reap: %v %v", ok, err)
 	}
-	_, err = r.Adopt(t.Context(), up.Token, adds("file:///latecopy"))
+	_, err = r.Adopt(t.Context(), up.Token, "", adds("file:///latecopy"))
 	wantKind(t, err, image.Gone)
 	if got := get(t, r, m.ID); got.Status != image.Active || len(got.Locations) != 1 {
 		t.Errorf("got %#v", got)
@@ -378,7 +423,7 @@ func testReapLive(t *testing.T, r registry.Registry) {
 
 func lapsed(t *testing.T, r registry.Registry, token string) bool {
 	t.Helper()
-	all, err := r.Lapsed(t.Context(), 1000)
+	all, err := r.Lapsed(t.Context(), 1000, registry.Elsewhere{})
 	must(t, err)
 	return slices.ContainsFunc(all, func(up registry.Upload) bool { return up.Token == token })
 }

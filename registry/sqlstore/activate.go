@@ -41,7 +41,10 @@ func (db *DB) Activate(ctx context.Context, token string, a registry.Activation)
 }
 
 // Adopt is Update for an attempt that is complete.
-func (db *DB) Adopt(ctx context.Context, token string, fn func(*image.Image) error) (image.Image, error) {
+func (db *DB) Adopt(ctx context.Context, token, holder string, fn func(*image.Image) error) (image.Image, error) {
+	if err := registry.Text("Node", holder, 255); err != nil {
+		return image.Image{}, err
+	}
 	var stored image.Image
 	err := db.underLock(ctx, "adopt", token, func(tx *sql.Tx, at attempt, old *record) (err error) {
 		if old == nil || at.State != registry.UploadLive || at.lapsed {
@@ -49,6 +52,13 @@ func (db *DB) Adopt(ctx context.Context, token string, fn func(*image.Image) err
 		}
 		if stored, err = db.change(ctx, tx, old, fn); err != nil {
 			return err
+		}
+		for _, l := range stored.Locations {
+			if l.URL == at.Locator {
+				if err := db.putHolder(ctx, tx, l.ID, holder); err != nil {
+					return err
+				}
+			}
 		}
 		return db.setState(ctx, tx, at, registry.UploadDone)
 	})
@@ -89,9 +99,13 @@ func (db *DB) putBytes(ctx context.Context, tx *sql.Tx, location int64, a regist
 	if err := db.putPin(ctx, tx, registry.Pin{LocationID: location, Size: a.Size, Validator: a.Validator}); err != nil {
 		return err
 	}
-	if a.Node == "" {
+	return db.putHolder(ctx, tx, location, a.Node)
+}
+
+func (db *DB) putHolder(ctx context.Context, tx *sql.Tx, location int64, node string) error {
+	if node == "" {
 		return nil
 	}
-	_, err := exec(ctx, tx, db.d.insertNew()+" glimpse_location_node (location_id, node) VALUES (?, ?)", location, a.Node)
+	_, err := exec(ctx, tx, db.d.insertNew()+" glimpse_location_node (location_id, node) VALUES (?, ?)", location, node)
 	return err
 }

@@ -63,6 +63,16 @@ func (db *DB) Segment(ctx context.Context, key string, seg int) (b []byte, ok bo
 	return b, true, nil
 }
 
+// Holder returns the node in whose folder alone a location's bytes are.
+func (db *DB) Holder(ctx context.Context, locationID int64) (node string, err error) {
+	defer db.observe("holder")()
+	err = db.pool.QueryRowContext(ctx, "SELECT node FROM glimpse_location_node WHERE location_id = ?", locationID).Scan(&node)
+	if err != nil {
+		return "", db.absent(ctx, "holder", err)
+	}
+	return node, nil
+}
+
 // Pinned returns what was found at the first contact.
 func (db *DB) Pinned(ctx context.Context, locationID int64) (p registry.Pin, ok bool, err error) {
 	defer db.observe("pinned")()

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"strings"
 
 	"glimpse/registry"
 	"glimpse/registry/image"
@@ -51,23 +52,64 @@ func (db *DB) setState(ctx context.Context, tx *sql.Tx, a attempt, next registry
 	return err
 }
 
-// Lapsed returns the attempts that a reaper should look at. The grace is one
-// lease.
-func (db *DB) Lapsed(ctx context.Context, n int) ([]registry.Upload, error) {
-	defer db.observe("lapsed uploads")()
-	all, err := db.lapsed(ctx, n)
-	return all, db.wrap(ctx, "lapsed uploads", err)
+// Retire makes done attempts at a locator failed.
+func (db *DB) Retire(ctx context.Context, imageID string, at image.Secret) error {
+	return db.write(ctx, "retire upload", func(tx *sql.Tx) error {
+		// A locator may be sealed, each time otherwise: it is compared here.
+		all, err := db.done(ctx, tx, imageID)
+		if err != nil {
+			return err
+		}
+		for _, up := range all {
+			if up.Locator != at {
+				continue
+			}
+			if err := db.setState(ctx, tx, attempt{Upload: up}, registry.UploadFailed); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
-func (db *DB) lapsed(ctx context.Context, n int) ([]registry.Upload, error) {
-	// A done attempt whose image is pending_delete keeps its bytes.
-	rows, err := db.pool.QueryContext(ctx, "SELECT "+uploadColumns+" FROM glimpse_uploads u LEFT JOIN images i ON i.id = u.image_id"+
-		" WHERE (u.state = 'live' AND u.lease_until < "+db.d.now()+" - ?) OR u.state = 'failed'"+
-		" OR (u.state = 'done' AND (i.id IS NULL OR i.deleted = 1 AND i.status <> 'pending_delete')) ORDER BY u.id LIMIT ?",
-		db.cfg.UploadLease.Microseconds(), max(n, 0))
+// done returns the done attempts of an image.
+func (db *DB) done(ctx context.Context, q queryer, imageID string) ([]registry.Upload, error) {
+	rows, err := q.QueryContext(ctx, "SELECT "+uploadColumns+" FROM glimpse_uploads u WHERE u.image_id = ? AND u.state = 'done'", imageID)
 	if err != nil {
 		return nil, err
 	}
+	return db.uploadsOf(rows)
+}
+
+// Lapsed returns the attempts that a reaper should look at. The grace is one
+// lease.
+func (db *DB) Lapsed(ctx context.Context, n int, e registry.Elsewhere) ([]registry.Upload, error) {
+	defer db.observe("lapsed uploads")()
+	all, err := db.lapsed(ctx, n, e)
+	return all, db.wrap(ctx, "lapsed uploads", err)
+}
+
+func (db *DB) lapsed(ctx context.Context, n int, e registry.Elsewhere) ([]registry.Upload, error) {
+	here, args := "", []any{db.cfg.UploadLease.Microseconds()}
+	if len(e.Stores) > 0 {
+		here = " AND (u.node = ? OR u.store NOT IN (?" + strings.Repeat(", ?", len(e.Stores)-1) + "))"
+		args = append(args, e.Node)
+		for _, s := range e.Stores {
+			args = append(args, s)
+		}
+	}
+	// A done attempt whose image is pending_delete keeps its bytes.
+	rows, err := db.pool.QueryContext(ctx, "SELECT "+uploadColumns+" FROM glimpse_uploads u LEFT JOIN images i ON i.id = u.image_id"+
+		" WHERE (u.state = 'live' AND u.lease_until < "+db.d.now()+" - ?) OR (u.state = 'failed'"+
+		" OR (u.state = 'done' AND (i.id IS NULL OR i.deleted = 1 AND i.status <> 'pending_delete')))"+here+" ORDER BY u.id LIMIT ?",
+		append(args, max(n, 0))...)
+	if err != nil {
+		return nil, err
+	}
+	return db.uploadsOf(rows)
+}
+
+func (db *DB) uploadsOf(rows *sql.Rows) ([]registry.Upload, error) {
 	defer rows.Close()
 	var all []registry.Upload
 	for rows.Next() {

@@ -80,7 +80,6 @@ func TestWhatIsRefused(t *testing.T) {
 		"cutting downloads":         {"api.on_deactivate=cut", "api.on_deactivate"},
 		"a cluster without a name":  {"cluster.join=[10.0.0.1:7946]", "cluster.label"},
 		"a cluster over SQLite":     {"cluster.label=prod", "registry.url"},
-		"a folder of one node":      {"cluster.label=prod", "stores.main"},
 		"half of a certificate":     {"cluster.tls.cert=x.pem", "cluster.tls"},
 		"a key of 5 bytes":          {"api.metadata_encryption_key=abcde", "api.metadata_encryption_key"},
 		"unknown key":               {"a.b=c", "a.b"},
@@ -91,6 +90,10 @@ func TestWhatIsRefused(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+	_, err := Load("", nil, []string{"cluster.label=prod", "registry.url=mysql://u@h/d", "node.role=client"})
+	if err == nil || !strings.Contains(err.Error(), "stores.main") {
+		t.Errorf("a client with a folder of its own: %v", err)
 	}
 	for listen, want := range map[string]string{"listen.peer=10.0.0.1:9293": "cluster.tls", "listen.gossip=10.0.0.1:7946": "cluster.keyring_file"} {
 		_, err := Load("", nil, []string{"cluster.label=prod", "registry.url=mysql://u@h/d", "stores.main.shared=true", listen})

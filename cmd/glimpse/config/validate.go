@@ -153,8 +153,8 @@ func (c *Config) validateCluster(bad func(key, format string, args ...any)) {
 		bad("listen.gossip", "beyond loopback the nodes need cluster.keyring_file")
 	}
 	for id, keys := range c.Stores {
-		if shared, _ := keys["shared"].(bool); keys["type"] == "file" && !shared && fmt.Sprint(keys["shared"]) != "true" {
-			bad("stores."+id, "a folder of one node alone can't be served by the others: shared: true says that all nodes have it")
+		if keys["type"] == "file" && fmt.Sprint(keys["shared"]) != "true" && c.Node.Role == "client" {
+			bad("stores."+id, "what a client node has in a folder of its own no other node can read: shared: true says that all nodes have it")
 		}
 	}
 	if _, ok := cutSQLite(c.Registry.URL.Reveal()); ok {
