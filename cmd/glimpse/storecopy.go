@@ -77,10 +77,26 @@ func (c storeCopy) images(ctx context.Context, w *workshop) (list []image.Image,
 		return list, nil
 	}
 	err = w.images(ctx, func(m image.Image) error {
-		if m.Status == image.Active && (c.From == "" || len(w.In(m, c.From)) > 0) {
+		from := m.Locations
+		if c.From != "" {
+			from = w.In(m, c.From)
+		}
+		here, err := w.anyHere(ctx, from)
+		if here && m.Status == image.Active {
 			list = append(list, m)
 		}
-		return nil
+		return err
 	})
 	return list, err
+}
+
+// anyHere says whether one of an image's places is not in another node's own folder:
+// what is only there is for that node to copy.
+func (w *workshop) anyHere(ctx context.Context, places []image.Location) (bool, error) {
+	for _, l := range places {
+		if other, err := w.Elsewhere(ctx, l); err != nil || !other {
+			return err == nil, err
+		}
+	}
+	return false, nil
 }

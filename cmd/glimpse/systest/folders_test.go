@@ -105,17 +105,25 @@ func TestNodesWithFoldersOfTheirOwn(t *testing.T) {
 	if out := store(nodes[1], "verify", "main"); !strings.Contains(out, "1 images read, 0 bad, 2 in the folders of other nodes") {
 		t.Errorf("store verify: %s", out)
 	}
+	// Out of the folders into a store that all have, each node its own.
+	shared := []string{"--set", "stores.shared.type=file", "--set", "stores.shared.shared=true", "--set", "stores.shared.path=" + t.TempDir()}
+	clean := append([]string{"clean"}, shared...)
+	for i, n := range nodes {
+		if out := store(n, append([]string{"copy", "--all", "--to", "shared"}, shared...)...); !strings.Contains(out, fmt.Sprintf("1 copied, %d there already, 0 failed", i)) {
+			t.Errorf("store copy on n%d: %s", i+1, out)
+		}
+	}
 	// It is deleted through another node, and removed by the one that has it.
 	if code, body := on(t, nodes[2].API).text("DELETE", "/v2/images/"+images[0].id, ""); code != http.StatusNoContent {
 		t.Fatal(code, body)
 	}
-	store(nodes[1], "clean")
-	store(nodes[2], "clean")
+	store(nodes[1], clean...)
+	store(nodes[2], clean...)
 	if code, _ := on(t, nodes[1].API).text("GET", "/v2/images/"+images[0].id+"/file", ""); code != http.StatusNotFound {
 		t.Errorf("a deleted image: %d", code)
 	}
 	until(t, "its file is gone", func() bool { // by the node's own reaper, if that is first
-		store(nodes[0], "clean")
+		store(nodes[0], clean...)
 		return files() == [3]int{0, 1, 1}
 	})
 }
