@@ -30,10 +30,11 @@ type Deleter interface {
 type Reaper struct {
 	Uploads Uploads
 	Deleter Deleter
-	// Elsewhere are attempts that it ends, but whose bytes it leaves to their node.
-	Elsewhere Elsewhere
-	Nodes     Nodes // whose rows are purged a day after their last beat; nil: none
-	Log       *slog.Logger
+	// Reach are the attempts whose bytes it removes; those of others, which it ends as
+	// well, it leaves to other nodes.
+	Reach Reach
+	Nodes Nodes // whose rows are purged a day after their last beat; nil: none
+	Log   *slog.Logger
 }
 
 // Pass looks at each lapsed upload. What fails is left for the next pass and is
@@ -43,7 +44,7 @@ func (r *Reaper) Pass(ctx context.Context) (Report, error) {
 	purgeErr := p.purge(ctx)
 	for len(p.seen) < reapMost {
 		// Those that stay are listed again, ahead of the others.
-		ups, err := r.Uploads.Lapsed(ctx, min(p.report.Kept+reapBatch, reapMost), r.Elsewhere)
+		ups, err := r.Uploads.Lapsed(ctx, min(p.report.Kept+reapBatch, reapMost), r.Reach)
 		if err != nil {
 			return p.report, fmt.Errorf("reaper: %w", errors.Join(purgeErr, p.err, err))
 		}
@@ -100,7 +101,7 @@ func (p *reapPass) all(ctx context.Context, ups []Upload) (fresh bool) {
 // one returns whether nothing is left of the attempt.
 func (p *reapPass) one(ctx context.Context, up Upload) bool {
 	deletable, err := p.Uploads.Reap(ctx, up.Token)
-	if err == nil && (!deletable || p.Elsewhere.Has(up)) {
+	if err == nil && (!deletable || !p.Reach.Has(up)) {
 		return false
 	}
 	if err == nil && p.failing[up.Store] >= reapFailing {

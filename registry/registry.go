@@ -80,16 +80,16 @@ type Activation struct {
 	Segments    [][]byte // of the manifest; nil for an empty image
 }
 
-// Elsewhere tells which attempts a node can't clean up: those of other nodes in
-// stores that are a folder of one node alone. The zero value: none.
-type Elsewhere struct {
-	Node   string   // whose own are not elsewhere
-	Stores []string // ids of such stores
+// Reach tells of which attempts a node can remove the bytes. The zero value: of all.
+type Reach struct {
+	Node   string   // which it is
+	Stores []string // ids of the stores that it may write to; nil: all
+	Own    []string // of those, the ones that are a folder of each node's own
 }
 
-// Has says whether the attempt's bytes are elsewhere.
-func (e Elsewhere) Has(up Upload) bool {
-	return up.Node != e.Node && slices.Contains(e.Stores, up.Store)
+// Has says whether the attempt's bytes can be removed here.
+func (r Reach) Has(up Upload) bool {
+	return (r.Stores == nil || slices.Contains(r.Stores, up.Store)) && (up.Node == r.Node || !slices.Contains(r.Own, up.Store))
 }
 
 // Uploads are the attempts. Leases are counted by the database's clock.
@@ -120,14 +120,14 @@ type Uploads interface {
 	// image lives; once the image is deleted, clean notes that its bytes are gone.
 	Fail(ctx context.Context, token string, clean bool) error
 	// Retire makes the image's done attempts at this locator failed: it has left the
-	// record, and its bytes are to be removed by who reaches them. Harmless where
-	// there is none.
-	Retire(ctx context.Context, imageID string, at image.Secret) error
+	// record, and its bytes are to be removed by who reaches them. false: there is
+	// none.
+	Retire(ctx context.Context, imageID string, at image.Secret) (bool, error)
 	// Lapsed returns, oldest first, live attempts whose lease has run out by more
 	// than a grace, failed ones that are not clean, and done ones whose image has
 	// been deleted since; at most n. Of those that are over it leaves out the ones
-	// that only another node can clean up.
-	Lapsed(ctx context.Context, n int, e Elsewhere) ([]Upload, error)
+	// that are beyond a reach.
+	Lapsed(ctx context.Context, n int, within Reach) ([]Upload, error)
 	// Reap decides about one lapsed or failed attempt: under the image's row lock
 	// it makes a lapsed live attempt failed and the image queued again, and reports
 	// whether the attempt's locator may be deleted, which it may not while any live

@@ -86,7 +86,7 @@ func (cl *clusterNode) handle(mux *http.ServeMux, label string) {
 		if err = cl.mine(q.Node); err == nil {
 			cl.handover.drain(within)
 		}
-		answer(w, drainAnswer{Own: cl.svc.NotOurs().Stores}, err)
+		answer(w, drainAnswer{Own: cl.svc.Reach().Own}, err)
 	})
 	mux.HandleFunc("POST /cluster/keys", func(w http.ResponseWriter, r *http.Request) {
 		if foreign(w, r) {

@@ -157,8 +157,10 @@ func (n *node) run(drain, cut context.Context) error {
 		}
 		background.Go(func() { cl.far.Run(services) })
 	}
-	background.Go(func() { registry.Run(services, "reaper", reapEvery, n.reaper.Pass, n.log) })
-	background.Go(func() { registry.Run(services, "sweeper", sweepEvery, n.sweep, n.log) })
+	if n.config.Node.Role != "client" { // which does the cluster's work for nobody
+		background.Go(func() { registry.Run(services, "reaper", reapEvery, n.reaper.Pass, n.log) })
+		background.Go(func() { registry.Run(services, "sweeper", sweepEvery, n.sweep, n.log) })
+	}
 
 	err := n.wait(drain, cut, failed, func() {
 		if n.cluster != nil {

@@ -68,7 +68,7 @@ func (f configFlags) withStores(parent context.Context, fn func(context.Context,
 		}
 	}
 	svc, err := ops.New(ops.Config{
-		Registry: db, Clustered: c.Clustered(), NodeID: id, Stores: stores, DefaultStore: c.DefaultStore, Secret: cluster.secret, Share: c.Cache.Share, Geometry: cluster.geometry,
+		Registry: db, Clustered: c.Clustered(), Near: near(c), NodeID: id, Stores: stores, DefaultStore: c.DefaultStore, Secret: cluster.secret, Share: c.Cache.Share, Geometry: cluster.geometry,
 		Limits: c.API.ImageLimits(), HashAlgo: c.API.HashingAlgorithm, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

@@ -89,7 +89,7 @@ func build(ctx context.Context, c config.Config, log *slog.Logger) (_ *node, err
 		Registry: writes, Images: leases, Stores: stores, DefaultStore: c.DefaultStore, SingleStore: c.API.SingleStore, Cache: front,
 		Secret: cluster.secret, Share: c.Cache.Share, Geometry: cluster.geometry, Limits: c.API.ImageLimits(),
 		HashAlgo: c.API.HashingAlgorithm, RequireFormatMatch: c.API.RequireImageFormatMatch, NodeID: id, Log: log,
-		Steward: n.cluster.steward(), Clustered: c.Clustered(), Uploaded: n.cluster.uploaded,
+		Steward: n.cluster.steward(), Clustered: c.Clustered(), Near: near(c), Uploaded: n.cluster.uploaded,
 	})
 	if err != nil {
 		return nil, err
@@ -122,7 +122,7 @@ func build(ctx context.Context, c config.Config, log *slog.Logger) (_ *node, err
 	if n.proxy, err = proxy.New(proxyConfig(n, id, leases, writes, svc, auth, rules, metrics)); err != nil {
 		return nil, err
 	}
-	n.reaper = &registry.Reaper{Uploads: writes, Deleter: svc, Log: log, Nodes: db, Elsewhere: svc.NotOurs()}
+	n.reaper = &registry.Reaper{Uploads: writes, Deleter: svc, Log: log, Nodes: db, Reach: svc.Reach()}
 	n.sweep = func(ctx context.Context) (registry.Report, error) { return svc.Sweep(ctx, ops.SweepIdle) }
 	n.ready = db.Ping
 	if n.ops, err = newOpsServer(ctx, c, metrics.reg, n.readiness, n.cluster); err != nil {
@@ -132,7 +132,7 @@ func build(ctx context.Context, c config.Config, log *slog.Logger) (_ *node, err
 	if err := n.listen(ctx); err != nil {
 		return nil, err
 	}
-	if err = n.cluster.gossip(n, id); err == nil {
+	if err = n.cluster.gossip(n, id); err == nil && c.Node.Role != "client" {
 		svc.StartHashing() // which may ask other nodes
 	}
 	return n, err
@@ -229,6 +229,15 @@ func openStores(ctx context.Context, n *node, g chunk.Geometry, m *metrics) ([]o
 		})
 	}
 	return stores, nil
+}
+
+// near says whose origins a node reads: those of its zone, and those of no zone
+// unless it is at the edge.
+func near(c config.Config) func(zone string) bool {
+	if !c.Clustered() {
+		return nil
+	}
+	return func(zone string) bool { return zone == c.Node.Zone && zone != "" || zone == "" && !c.Cluster.Edge }
 }
 
 // uncached says that a store's images are not worth room on disk unless its

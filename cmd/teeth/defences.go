@@ -554,13 +554,23 @@ var defences = []defence{
 	},
 	{
 		name: "files of other nodes", file: "proxy/ops/delete.go",
-		old: "if other, err := s.elsewhere(ctx, st, l); err != nil || other {", off: "if other, err := s.elsewhere(ctx, st, l); err != nil && other {",
+		old: "ours = !other", off: "ours = !other || ours",
 		pkg: "proxy/ops", test: "TestAnImageIsDeletedThroughAnotherNode",
 	},
 	{
 		name: "attempts of other nodes", file: "registry/reaper.go",
-		old: "if err == nil && (!deletable || p.Elsewhere.Has(up)) {", off: "if err == nil && !deletable {",
+		old: "if err == nil && (!deletable || !p.Reach.Has(up)) {", off: "if err == nil && !deletable {",
 		pkg: "proxy/ops", test: "TestAnUploadIntoAFolderThatDied",
+	},
+	{
+		name: "a reaper's reach", file: "proxy/ops/holder.go",
+		old: "if st.ReadOnly || !s.near(&st) {", off: "if false {",
+		pkg: "proxy/ops", test: "TestAReaperLeavesWhatIsNotItsOwn",
+	},
+	{
+		name: "hashing left to others", file: "proxy/ops/hasher.go",
+		old: "if err == nil && !leave {", off: "if leave = false; err == nil {",
+		pkg: "proxy/ops", test: "TestOthersHashWhatIsNotForThisNode",
 	},
 	{
 		name: "a file's only home", file: "cluster/ring/ring.go",

@@ -329,7 +329,7 @@ func (w *world) audit() {
 	defer cancel()
 	_, err := w.reaper.Pass(ctx)
 	must(w.t, err)
-	left, err := w.reg.Lapsed(ctx, 1000, registry.Elsewhere{})
+	left, err := w.reg.Lapsed(ctx, 1000, registry.Reach{})
 	must(w.t, err)
 	if len(left) > 0 {
 		w.t.Fatalf("the reaper left %d uploads, of them one %s", len(left), left[0].State)

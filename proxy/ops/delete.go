@@ -72,14 +72,25 @@ func (s *Service) erase(ctx context.Context, m image.Image, l image.Location) er
 	}
 	s.known.forget(l.ID)
 	st := s.storeOf(l)
-	if st == nil || st.ReadOnly || st.Backend.Caps().ReadOnly {
+	if st != nil && st.Backend.Caps().ReadOnly {
 		return nil
 	}
 	if named, err := s.cfg.Registry.Named(ctx, l.URL); err != nil || named {
 		return err
 	}
-	if other, err := s.elsewhere(ctx, st, l); err != nil || other {
-		return errors.Join(err, s.cfg.Registry.Retire(ctx, m.ID, l.URL)) // its reaper finds it
+	ours := st != nil && !st.ReadOnly && s.near(st)
+	if ours {
+		other, err := s.elsewhere(ctx, st, l)
+		if err != nil {
+			return err
+		}
+		ours = !other
+	}
+	if !ours { // the reaper of a node that may remove it finds it
+		left, err := s.cfg.Registry.Retire(ctx, m.ID, l.URL)
+		if err != nil || left || st == nil || st.ReadOnly {
+			return err
+		}
 	}
 	return s.remove(ctx, st, backends.Locator(l.URL.Reveal()))
 }
@@ -96,8 +107,8 @@ func (s *Service) remove(ctx context.Context, st *Store, at backends.Locator) er
 // those on their way there.
 func (s *Service) DeleteLocator(ctx context.Context, store string, at image.Secret) error {
 	st := s.stores[store]
-	if st == nil {
-		return fmt.Errorf("ops: there is no store %q", store)
+	if st == nil || st.ReadOnly {
+		return fmt.Errorf("ops: there is no store %q that may be written to", store)
 	}
 	// What is half done first: afterwards nobody can commit it any more.
 	if st.Backend.Caps().Pending {

@@ -41,7 +41,10 @@
 // node alone reads the file, and alone removes it: what another one deletes becomes
 // a failed attempt, which its reaper finds. Files that a Glance wrote there have no
 // such note: each node that is asked says whether it has one, and one that is
-// deleted through a node which has it not stays.
+// deleted through a node which has it not stays. A node ends whatever attempt has
+// lapsed, but removes bytes only from stores that it may write to and that are not
+// for another zone's nodes; it hashes only what it reads from there. A client node
+// does neither.
 //
 // What may be lost: the bytes of an upload that was not acknowledged; after a
 // crash they stay until the reaper comes by. What was learned of an image whose

@@ -17,6 +17,9 @@ const (
 	hashTries = 5
 	// hashEvery is how often the queue is looked at for what others left there.
 	hashEvery = 15 * time.Second
+	// leaveFor is how long an image is left to other nodes that has come to one which
+	// does not read it.
+	leaveFor = time.Second
 )
 
 // hasher hashes images in the background, one at a time. Its queue is the
@@ -114,11 +117,18 @@ func (s *Service) HashPass(ctx context.Context) (registry.Report, error) {
 func (s *Service) hashNext(ctx context.Context, h registry.Hashing) bool {
 	work, cancel := context.WithCancel(ctx)
 	kept := s.keepHash(work, h)
-	err := s.hashImage(work, h.ImageID)
+	leave, err := s.notForUs(work, h.ImageID)
+	if err == nil && !leave {
+		err = s.hashImage(work, h.ImageID)
+	}
 	cancel()
 	<-kept
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 	defer cancel()
+	if leave {
+		s.noteHash(h, s.cfg.Registry.KeepHash(after, h, leaveFor))
+		return false
+	}
 	if err != nil && ctx.Err() != nil {
 		s.noteHash(h, s.cfg.Registry.KeepHash(after, h, 0)) // for the next start, or another node
 		return false
@@ -137,6 +147,27 @@ func (s *Service) hashNext(ctx context.Context, h registry.Hashing) bool {
 	}
 	s.noteHash(h, s.cfg.Registry.DoneHash(after, h))
 	return true
+}
+
+// notForUs says whether an image is for other nodes to hash: it lies in stores that
+// this one has not, or that those of another zone or another's folder are nearer to.
+func (s *Service) notForUs(ctx context.Context, id string) (bool, error) {
+	m, err := s.cfg.Registry.Get(ctx, id)
+	if image.KindOf(err) == image.NotFound && err != nil {
+		return false, nil
+	}
+	if err != nil || !s.clustered() {
+		return false, err
+	}
+	places := s.byWeight(m)
+	for _, l := range places {
+		if st := s.storeOf(l); st != nil && s.near(st) {
+			if other, err := s.elsewhere(ctx, st, l); err != nil || !other {
+				return false, err
+			}
+		}
+	}
+	return len(places) > 0, nil
 }
 
 func (s *Service) noteHash(h registry.Hashing, err error) {

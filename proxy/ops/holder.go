@@ -67,15 +67,28 @@ func (s *Service) Elsewhere(ctx context.Context, l image.Location) (bool, error)
 	return s.elsewhere(ctx, st, l)
 }
 
-// NotOurs tells a reaper which attempts only other nodes can clean up.
-func (s *Service) NotOurs() registry.Elsewhere {
-	e := registry.Elsewhere{Node: s.cfg.NodeID}
+// Reach tells a reaper which attempts' bytes this node can remove: those in stores
+// that it may write to, and that are not for the nodes of another zone.
+func (s *Service) Reach() registry.Reach {
+	r := registry.Reach{Node: s.cfg.NodeID, Stores: []string{}}
 	for _, st := range s.cfg.Stores {
+		if st.ReadOnly || !s.near(&st) {
+			continue
+		}
+		r.Stores = append(r.Stores, st.ID)
 		if st.Unshared && s.clustered() {
-			e.Stores = append(e.Stores, st.ID)
+			r.Own = append(r.Own, st.ID)
 		}
 	}
-	return e
+	return r
+}
+
+// near says whether this node is one of those that reach a store.
+func (s *Service) near(st *Store) bool {
+	if st.Unshared || s.cfg.Near == nil {
+		return true
+	}
+	return s.cfg.Near(st.Zone)
 }
 
 // missingHere says of a file that is not in this node's folder that another node

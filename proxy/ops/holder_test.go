@@ -2,9 +2,12 @@ package ops
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"glimpse/backends"
 	"glimpse/backends/backendtest"
@@ -44,7 +47,7 @@ func (b *bench) filled(data []byte) image.Image {
 // reap is a pass of the node's reaper.
 func (b *bench) reap() registry.Report {
 	b.t.Helper()
-	r := registry.Reaper{Uploads: b.reg, Deleter: b.Service, Elsewhere: b.NotOurs(), Log: slog.New(slog.DiscardHandler)}
+	r := registry.Reaper{Uploads: b.reg, Deleter: b.Service, Reach: b.Reach(), Log: slog.New(slog.DiscardHandler)}
 	rep, err := r.Pass(b.t.Context())
 	if err != nil {
 		b.t.Fatal(err)
@@ -159,3 +162,66 @@ func TestAnUploadIntoAFolderThatDied(t *testing.T) {
 		t.Errorf("%+v, %d files", rep, n1.store.Len())
 	}
 }
+
+// What a node may not write to, has not, or leaves to another zone it does not take
+// for removed.
+func TestAReaperLeavesWhatIsNotItsOwn(t *testing.T) {
+	for name, change := range map[string]func(*Config){
+		"read-only":    func(c *Config) { c.Stores[0].ReadOnly = true },
+		"not there":    func(c *Config) { c.Stores[0].ID, c.DefaultStore = "other", "other" },
+		"another zone": func(c *Config) { c.Stores[0].Zone, c.Near = "far", func(zone string) bool { return zone != "far" } },
+	} {
+		t.Run(name, func(t *testing.T) {
+			n1 := newBench(t, func(c *Config) { c.Clustered = true })
+			n2 := newBench(t, func(c *Config) {
+				c.Clustered, c.NodeID, c.Registry = true, "n2", n1.reg
+				change(c)
+			})
+			n2.reg = n1.reg
+			if err := n2.Delete(t.Context(), n1.filled(backendtest.Bytes(1000))); err != nil {
+				t.Fatal(err)
+			}
+			if rep := n2.reap(); rep.Done != 0 || n1.store.Len() != 1 {
+				t.Errorf("the other's: %+v, %d files", rep, n1.store.Len())
+			}
+			if rep := n1.reap(); rep.Done != 1 || n1.store.Len() != 0 {
+				t.Errorf("%+v, %d files", rep, n1.store.Len())
+			}
+		})
+	}
+}
+
+// Bytes are hashed by a node that reads their store, however many others come by.
+func TestOthersHashWhatIsNotForThisNode(t *testing.T) {
+	for name, change := range map[string]func(*Config){
+		"not there":    func(c *Config) { c.Stores[0].ID, c.DefaultStore = "other", "other" },
+		"another zone": func(c *Config) { c.Near = func(zone string) bool { return zone != "" } },
+		"a folder":     func(c *Config) { c.Stores[0].Unshared, c.Registry = true, held{c.Registry} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n1 := newBench(t, func(c *Config) { c.Clustered = true })
+				n2 := newBench(t, func(c *Config) {
+					c.Clustered, c.NodeID, c.Registry = true, "n2", n1.reg
+					change(c)
+				})
+				data := backendtest.Bytes(1000)
+				m := n1.importing(data, sha512Of(data))
+				for range 2 * hashTries {
+					if seen, done, kept := n2.pass(); seen != 1 || done != 0 || kept != 1 {
+						t.Errorf("the other: %d seen, %d done, %d kept", seen, done, kept)
+					}
+					time.Sleep(leaveFor)
+				}
+				if _, done, _ := n1.pass(); done != 1 || n1.record(m.ID).Status != image.Active {
+					t.Errorf("%d done, the image is %s", done, n1.record(m.ID).Status)
+				}
+			})
+		})
+	}
+}
+
+// held is a registry that says of each location that n1 has it.
+type held struct{ registry.Registry }
+
+func (held) Holder(context.Context, int64) (string, error) { return "n1", nil }

@@ -58,12 +58,14 @@ type Config struct {
 	SingleStore  bool // Glance's old mode: locations have no store ids
 	Cache        Cache
 	Steward      Steward // nil: there are no other nodes to ask
-	Clustered    bool    // an unshared store is a folder of each node's own
-	Secret       []byte  // of the cluster, for private keys
-	Share        string  // verified | project | off
-	Geometry     chunk.Geometry
-	Limits       image.Limits
-	HashAlgo     string // sha256 | sha512
+	// Near says whether this node reads the origins of a zone, or of none; nil: of all.
+	Near      func(zone string) bool
+	Clustered bool   // an unshared store is a folder of each node's own
+	Secret    []byte // of the cluster, for private keys
+	Share     string // verified | project | off
+	Geometry  chunk.Geometry
+	Limits    image.Limits
+	HashAlgo  string // sha256 | sha512
 	// RequireFormatMatch refuses an upload whose bytes are not its disk_format.
 	RequireFormatMatch bool
 	NodeID             string

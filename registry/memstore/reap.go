@@ -49,23 +49,23 @@ func (s *Store) endLocked(up *registry.Upload, next registry.UploadState) error 
 }
 
 // Retire makes done attempts at a locator failed.
-func (s *Store) Retire(ctx context.Context, imageID string, at image.Secret) error {
+func (s *Store) Retire(ctx context.Context, imageID string, at image.Secret) (found bool, err error) {
 	if err := ended(ctx); err != nil {
-		return err
+		return false, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, up := range s.uploads {
 		if up.ImageID == imageID && up.Locator == at && up.State == registry.UploadDone {
-			up.State = registry.UploadFailed
+			up.State, found = registry.UploadFailed, true
 		}
 	}
-	return nil
+	return found, nil
 }
 
 // Lapsed returns the attempts that a reaper should look at. The grace is one
 // lease.
-func (s *Store) Lapsed(ctx context.Context, n int, e registry.Elsewhere) ([]registry.Upload, error) {
+func (s *Store) Lapsed(ctx context.Context, n int, within registry.Reach) ([]registry.Upload, error) {
 	if err := ended(ctx); err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func (s *Store) Lapsed(ctx context.Context, n int, e registry.Elsewhere) ([]regi
 	defer s.mu.Unlock()
 	var all []registry.Upload
 	for _, up := range s.uploads {
-		if len(all) < n && s.lapsedLocked(up) && (up.State == registry.UploadLive || !e.Has(*up)) {
+		if len(all) < n && s.lapsedLocked(up) && (up.State == registry.UploadLive || within.Has(*up)) {
 			all = append(all, *up)
 		}
 	}

@@ -16,7 +16,7 @@ var lapseTests = map[string]func(t *testing.T, r registry.Registry){
 	"a lapsed lease is renewed in time": testLateRenewal,
 	"overtaken":                         testOvertaken,
 	"oldest first and at most n":        testLapsedOrder,
-	"only another node can clean up":    testElsewhere,
+	"only another node can clean up":    testReach,
 }
 
 // beginLapsed begins an attempt and waits until it counts as lapsed.
@@ -107,7 +107,7 @@ func testOvertaken(t *testing.T, r registry.Registry) {
 
 func testLapsedOrder(t *testing.T, r registry.Registry) {
 	for {
-		all, err := r.Lapsed(t.Context(), 1000, registry.Elsewhere{})
+		all, err := r.Lapsed(t.Context(), 1000, registry.Reach{})
 		must(t, err)
 		if len(all) == 0 {
 			break
@@ -119,39 +119,39 @@ func testLapsedOrder(t *testing.T, r registry.Registry) {
 		}
 	}
 	one, two := beginLapsed(t, r, "file:///1"), beginLapsed(t, r, "file:///2")
-	all, err := r.Lapsed(t.Context(), 1, registry.Elsewhere{})
+	all, err := r.Lapsed(t.Context(), 1, registry.Reach{})
 	must(t, err)
 	if len(all) != 1 || all[0].Token != one.Token || all[0].Locator != "file:///1" || all[0].ImageID != one.ImageID {
 		t.Errorf("got %#v", all)
 	}
-	all, err = r.Lapsed(t.Context(), 9, registry.Elsewhere{})
+	all, err = r.Lapsed(t.Context(), 9, registry.Reach{})
 	must(t, err)
 	if len(all) != 2 || all[1].Token != two.Token {
 		t.Errorf("got %#v", all)
 	}
-	if all, err := r.Lapsed(t.Context(), 0, registry.Elsewhere{}); err != nil || len(all) != 0 {
+	if all, err := r.Lapsed(t.Context(), 0, registry.Reach{}); err != nil || len(all) != 0 {
 		t.Error(all, err)
 	}
 }
 
 // An attempt in another node's own folder is ended by any node, and its bytes are
 // that node's matter.
-func testElsewhere(t *testing.T, r registry.Registry) {
+func testReach(t *testing.T, r registry.Registry) {
 	up := beginLapsed(t, r, "file:///elsewhere") // by n1, into main
-	n2 := registry.Elsewhere{Node: "n2", Stores: []string{"b", "main"}}
+	n2 := registry.Reach{Node: "n2", Own: []string{"b", "main"}}
 	wantListed(t, r, up.Token, n2, true)
 	if ok, err := r.Reap(t.Context(), up.Token); err != nil || !ok {
 		t.Errorf("reap: %v %v", ok, err)
 	}
 	wantListed(t, r, up.Token, n2, false)
-	wantListed(t, r, up.Token, registry.Elsewhere{Node: up.Node, Stores: []string{"main"}}, true)
+	wantListed(t, r, up.Token, registry.Reach{Node: up.Node, Own: []string{"main"}}, true)
 }
 
-func wantListed(t *testing.T, r registry.Registry, token string, e registry.Elsewhere, want bool) {
+func wantListed(t *testing.T, r registry.Registry, token string, within registry.Reach, want bool) {
 	t.Helper()
-	all, err := r.Lapsed(t.Context(), 1000, e)
+	all, err := r.Lapsed(t.Context(), 1000, within)
 	must(t, err)
 	if slices.ContainsFunc(all, func(u registry.Upload) bool { return u.Token == token }) != want {
-		t.Errorf("for %+v it is listed: %v", e, !want)
+		t.Errorf("within %+v it is listed: %v", within, !want)
 	}
 }

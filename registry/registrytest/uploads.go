@@ -32,7 +32,7 @@ var uploadTests = map[string]func(t *testing.T, r registry.Registry){
 	"a live attempt is left alone":                   testReapLive,
 	"a copy's life":                                  testCopy,
 	"a copy that is too late":                        testLateCopy,
-	"what only another node can clean up":            testDoneElsewhere,
+	"what only another node can clean up":            testDoneBeyondReach,
 	"a copy that is taken off the record":            testRetire,
 }
 
@@ -349,7 +349,7 @@ func testCopy(t *testing.T, r registry.Registry) {
 }
 
 // What a deleted image had in another node's own folder is that node's matter.
-func testDoneElsewhere(t *testing.T, r registry.Registry) {
+func testDoneBeyondReach(t *testing.T, r registry.Registry) {
 	m := create(t, r, fresh())
 	up := begin(t, r, m.ID) // by n1, into main
 	must(t, r.Note(t.Context(), up.Token, "file:///doneelsewhere"))
@@ -359,9 +359,12 @@ func testDoneElsewhere(t *testing.T, r registry.Registry) {
 		t.Errorf("holder: %q %v", node, err)
 	}
 	remove(t, r, m.ID)
-	wantListed(t, r, up.Token, registry.Elsewhere{Node: "n1", Stores: []string{"main", "b"}}, true)
-	wantListed(t, r, up.Token, registry.Elsewhere{Node: "n2", Stores: []string{"b"}}, true)
-	wantListed(t, r, up.Token, registry.Elsewhere{Node: "n2", Stores: []string{"b", "main"}}, false)
+	wantListed(t, r, up.Token, registry.Reach{Node: "n1", Own: []string{"main", "b"}}, true)
+	wantListed(t, r, up.Token, registry.Reach{Node: "n2", Own: []string{"b"}}, true)
+	wantListed(t, r, up.Token, registry.Reach{Node: "n1", Stores: []string{"b", "main"}}, true)
+	wantListed(t, r, up.Token, registry.Reach{Node: "n1", Stores: []string{"b"}}, false)
+	wantListed(t, r, up.Token, registry.Reach{Node: "n1", Stores: []string{}}, false)
+	wantListed(t, r, up.Token, registry.Reach{Node: "n2", Own: []string{"b", "main"}}, false)
 }
 
 // What is noted with a copy, and what becomes of one that is taken off the record.
@@ -377,12 +380,19 @@ func testRetire(t *testing.T, r registry.Registry) {
 			t.Errorf("holder of place %d: %q %v", i, node, err)
 		}
 	}
-	must(t, r.Retire(t.Context(), m.ID, "file:///another"))
-	must(t, r.Retire(t.Context(), "no-such-image", "file:///retired2"))
+	retire := func(id string, at image.Secret, want bool) {
+		t.Helper()
+		if found, err := r.Retire(t.Context(), id, at); err != nil || found != want {
+			t.Errorf("retired %v %v", found, err)
+		}
+	}
+	retire(m.ID, "file:///another", false)
+	retire("no-such-image", "file:///retired2", false)
 	wantLapsed(t, r, up.Token, false)
 	_, err = r.Update(t.Context(), m.ID, func(m *image.Image) error { m.Locations = m.Locations[:1]; return nil })
 	must(t, err)
-	must(t, r.Retire(t.Context(), m.ID, "file:///retired2"))
+	retire(m.ID, "file:///retired2", true)
+	retire(m.ID, "file:///retired2", false)
 	wantLapsed(t, r, up.Token, true)
 	if ok, err := r.Reap(t.Context(), up.Token); err != nil || !ok {
 		t.Errorf("reap: %v %v", ok, err)
@@ -423,7 +433,7 @@ func testReapLive(t *testing.T, r registry.Registry) {
 
 func lapsed(t *testing.T, r registry.Registry, token string) bool {
 	t.Helper()
-	all, err := r.Lapsed(t.Context(), 1000, registry.Elsewhere{})
+	all, err := r.Lapsed(t.Context(), 1000, registry.Reach{})
 	must(t, err)
 	return slices.ContainsFunc(all, func(up registry.Upload) bool { return up.Token == token })
 }

@@ -53,8 +53,9 @@ func (db *DB) setState(ctx context.Context, tx *sql.Tx, a attempt, next registry
 }
 
 // Retire makes done attempts at a locator failed.
-func (db *DB) Retire(ctx context.Context, imageID string, at image.Secret) error {
-	return db.write(ctx, "retire upload", func(tx *sql.Tx) error {
+func (db *DB) Retire(ctx context.Context, imageID string, at image.Secret) (found bool, err error) {
+	err = db.write(ctx, "retire upload", func(tx *sql.Tx) error {
+		found = false
 		// A locator may be sealed, each time otherwise: it is compared here.
 		all, err := db.done(ctx, tx, imageID)
 		if err != nil {
@@ -67,9 +68,11 @@ func (db *DB) Retire(ctx context.Context, imageID string, at image.Secret) error
 			if err := db.setState(ctx, tx, attempt{Upload: up}, registry.UploadFailed); err != nil {
 				return err
 			}
+			found = true
 		}
 		return nil
 	})
+	return found && err == nil, err
 }
 
 // done returns the done attempts of an image.
@@ -83,20 +86,21 @@ func (db *DB) done(ctx context.Context, q queryer, imageID string) ([]registry.U
 
 // Lapsed returns the attempts that a reaper should look at. The grace is one
 // lease.
-func (db *DB) Lapsed(ctx context.Context, n int, e registry.Elsewhere) ([]registry.Upload, error) {
+func (db *DB) Lapsed(ctx context.Context, n int, within registry.Reach) ([]registry.Upload, error) {
 	defer db.observe("lapsed uploads")()
-	all, err := db.lapsed(ctx, n, e)
+	all, err := db.lapsed(ctx, n, within)
 	return all, db.wrap(ctx, "lapsed uploads", err)
 }
 
-func (db *DB) lapsed(ctx context.Context, n int, e registry.Elsewhere) ([]registry.Upload, error) {
-	here, args := "", []any{db.cfg.UploadLease.Microseconds()}
-	if len(e.Stores) > 0 {
-		here = " AND (u.node = ? OR u.store NOT IN (?" + strings.Repeat(", ?", len(e.Stores)-1) + "))"
-		args = append(args, e.Node)
-		for _, s := range e.Stores {
-			args = append(args, s)
-		}
+func (db *DB) lapsed(ctx context.Context, n int, within registry.Reach) ([]registry.Upload, error) {
+	args := []any{db.cfg.UploadLease.Microseconds()}
+	here := ""
+	if within.Stores != nil {
+		here, args = " AND u.store"+among(within.Stores), appendAll(args, within.Stores)
+	}
+	if len(within.Own) > 0 {
+		here += " AND (u.node = ? OR NOT u.store" + among(within.Own) + ")"
+		args = appendAll(append(args, within.Node), within.Own)
 	}
 	// A done attempt whose image is pending_delete keeps its bytes.
 	rows, err := db.pool.QueryContext(ctx, "SELECT "+uploadColumns+" FROM glimpse_uploads u LEFT JOIN images i ON i.id = u.image_id"+
@@ -107,6 +111,21 @@ func (db *DB) lapsed(ctx context.Context, n int, e registry.Elsewhere) ([]regist
 		return nil, err
 	}
 	return db.uploadsOf(rows)
+}
+
+// among is the condition to be one of some values, which appendAll appends.
+func among(values []string) string {
+	if len(values) == 0 {
+		return " IN (NULL)" // none is
+	}
+	return " IN (?" + strings.Repeat(", ?", len(values)-1) + ")"
+}
+
+func appendAll(args []any, values []string) []any {
+	for _, v := range values {
+		args = append(args, v)
+	}
+	return args
 }
 
 func (db *DB) uploadsOf(rows *sql.Rows) ([]registry.Upload, error) {
