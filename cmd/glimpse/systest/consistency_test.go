@@ -40,13 +40,9 @@ func TestHistoriesOverMariaDB(t *testing.T) {
 // The same over a Galera cluster, a server for each node, which are stopped and
 // killed too.
 func TestHistoriesOverGalera(t *testing.T) {
-	if rounds(0, 1) == 0 {
-		t.Log("runs with GLIMPSE_LONG=1")
-		return
-	}
 	g := testenv.Galera(t)
 	c := newCrowd(t, g.Database(t))
-	c.run(2*time.Minute, map[string]func(*rand.Rand){
+	c.run(time.Duration(rounds(8, 120))*time.Second, map[string]func(*rand.Rand){
 		"stop": c.stop, "kill": c.kill, "peers cut": c.cutPeers, "peers and gossip cut": c.cutBoth, "database cut": c.cutDatabase,
 		"server stopped": func(r *rand.Rand) {
 			i := r.IntN(3)
@@ -62,6 +58,8 @@ func TestHistoriesOverGalera(t *testing.T) {
 		},
 	})
 }
+
+const staleness = 700 * time.Millisecond
 
 // crowd is a cluster and its clients.
 type crowd struct {
@@ -84,7 +82,7 @@ func newCrowd(t *testing.T, dsns []string) *crowd {
 		rest: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}, Timeout: 4 * time.Second},
 	}
 	t.Cleanup(c.rest.CloseIdleConnections)
-	c.nodes = wiredCluster(t, dsns, "registry.max_staleness=700ms", "cache.memory.size=64MiB")
+	c.nodes = wiredCluster(t, dsns, "registry.max_staleness="+staleness.String(), "cache.memory.size=64MiB")
 	return c
 }
 
@@ -162,7 +160,7 @@ func (c *crowd) image(ctx context.Context, r *rand.Rand) {
 	if id == "" {
 		return
 	}
-	h := newHistory(id)
+	h := newHistory(id, staleness)
 	c.mu.Lock()
 	c.histories = append(c.histories, h)
 	c.mu.Unlock()

@@ -96,7 +96,8 @@ func (p past) sealed(by int) past {
 // its answer, and tells what is so then. Until it is answered, whoever looks may be
 // shown what was before or what is then, whatever another was shown; once it is,
 // nothing from before. A change that is not known to be done has no answer: its
-// moment may be any, or one when nobody looks any more.
+// moment may be any, or one when nobody looks any more. But when a patch has been
+// seen all nodes' leases of what was before run out, and then it is as good as known.
 var imageModel = porcupine.Model{
 	Init: func() any { return past{n: 1} },
 	Step: func(at, in, out any) (bool, any) {
@@ -142,15 +143,15 @@ var imageModel = porcupine.Model{
 type history struct {
 	id    string
 	begun time.Time
+	lease time.Duration // for how long a node may show what another has changed
 
 	mu   sync.Mutex
 	ops  []porcupine.Operation
-	seen map[[2]int]bool // property and value: shown to somebody
 	open int
 }
 
-func newHistory(id string) *history {
-	return &history{id: id, begun: time.Now(), seen: map[[2]int]bool{}}
+func newHistory(id string, lease time.Duration) *history {
+	return &history{id: id, begun: time.Now(), lease: lease}
 }
 
 // note adds a deed that was asked at a time and has just been answered.
@@ -164,12 +165,24 @@ func (h *history) note(client int, d deed, asked time.Time, r reply) {
 			h.open++
 		}
 	}
-	if r.shown {
+	h.ops = append(h.ops, op)
+}
+
+// sightings says when a value of a property had been shown to somebody first.
+func (h *history) sightings() map[[2]int]int64 {
+	first := map[[2]int]int64{}
+	for _, op := range h.ops {
+		r := op.Output.(reply)
+		if !r.shown {
+			continue
+		}
 		for i, v := range r.state.props {
-			h.seen[[2]int{i, v}] = true
+			if at, ok := first[[2]int{i, v}]; !ok || op.Return < at {
+				first[[2]int{i, v}] = op.Return
+			}
 		}
 	}
-	h.ops = append(h.ops, op)
+	return first
 }
 
 // check says whether there is an order of all that happened which explains it. A
@@ -179,19 +192,25 @@ func (h *history) check(patience time.Duration) (porcupine.CheckResult, porcupin
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var ops []porcupine.Operation
-	checked := 0
+	checked, sight := 0, h.sightings()
 	for i, op := range h.ops {
 		d, r := op.Input.(deed), op.Output.(reply)
-		if !r.known && (d.kind == "show" || d.kind == "patch" && !h.seen[[2]int{d.prop, d.value}]) {
+		at, seen := sight[[2]int{d.prop, d.value}]
+		if !r.known && (d.kind == "show" || d.kind == "patch" && !seen) {
 			continue
 		}
 		d.id = i + 1
 		op.Input = d
 		ops = append(ops, op)
 		checked++
-		if r.known && d.kind != "show" {
-			ops = append(ops, porcupine.Operation{ClientId: op.ClientId, Input: deed{kind: "seal", id: d.id}, Call: op.Return + 1, Output: r, Return: op.Return + 1})
+		if d.kind == "show" || !r.known && d.kind != "patch" {
+			continue
 		}
+		known := op.Return
+		if !r.known {
+			known = at + int64(h.lease)
+		}
+		ops = append(ops, porcupine.Operation{ClientId: op.ClientId, Input: deed{kind: "seal", id: d.id}, Call: known + 1, Output: r, Return: known + 1})
 	}
 	result, info := porcupine.CheckOperationsVerbose(imageModel, ops, patience)
 	return result, info, checked
@@ -260,6 +279,7 @@ func TestHistoriesThatMayAndMayNotBe(t *testing.T) {
 		"unknown, and done late":                    {true, []op{{patch(1), 0, 10, open}, {show, 11, 12, reads(0)}, {show, 13, 14, reads(1)}}},
 		"unknown, and never done":                   {true, []op{{patch(1), 0, 10, open}, {show, 11, 12, reads(0)}}},
 		"unknown, done and seen by some only":       {true, []op{{patch(1), 0, 10, open}, {show, 11, 12, reads(1)}, {show, 13, 14, reads(0)}}},
+		"unknown, and back again after a lease":     {false, []op{{patch(1), 0, 10, open}, {show, 11, 12, reads(1)}, {show, 18, 19, reads(0)}}},
 		"unknown, but a later one is known":         {false, []op{{patch(1), 0, 10, open}, {patch(2), 11, 12, reads(2)}, {show, 13, 14, reads(0)}}},
 		"unknown, and done after a later one":       {true, []op{{patch(1), 0, 10, open}, {patch(2), 11, 12, reads(2)}, {show, 13, 14, reads(1)}}},
 		"deleted, and a reader is not told yet":     {true, []op{{deed{kind: "delete"}, 0, 10, ok}, {show, 1, 2, gone}, {show, 3, 4, reads(0)}}},
@@ -270,7 +290,7 @@ func TestHistoriesThatMayAndMayNotBe(t *testing.T) {
 		"deactivated, and a reader is not told":     {false, []op{{deed{kind: "deactivate"}, 0, 10, ok}, {show, 11, 12, reads(0)}}},
 		"two writers, and who reads second is last": {true, []op{{patch(1), 0, 10, reads(1)}, {patch(2), 0, 10, reads(2)}, {show, 11, 12, reads(1)}}},
 	} {
-		h := newHistory(name)
+		h := newHistory(name, 50)
 		for i, o := range c.ops {
 			h.note(i, o.d, h.begun, o.r)
 			at := &h.ops[len(h.ops)-1]
