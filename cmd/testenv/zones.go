@@ -15,6 +15,7 @@ type Zones struct {
 	*WAN
 	dir string // of the CA and the key
 	url string // of the database, as all sites reach it
+	DSN string // of the same, without a WAN before it
 	Web *Web   // an origin at the first site
 }
 
@@ -27,6 +28,7 @@ func NewZones(t testing.TB, lines string, sites ...string) *Zones {
 	if err != nil {
 		t.Fatal(err)
 	}
+	z.DSN = db.String()
 	db.Host = z.Site(0).Offer(t, db.Host)
 	z.url = db.String()
 	z.Web.URL = "http://" + z.Site(0).Offer(t, z.Web.URL[len("http://"):])

@@ -169,6 +169,18 @@ func TestTheStewardAloneContactsTheOrigin(t *testing.T) {
 	}
 }
 
+// database opens a MariaDB by its URL.
+func database(t *testing.T, raw string) *sql.DB {
+	t.Helper()
+	u, err := url.Parse(raw)
+	must(t, err)
+	password, _ := u.User.Password()
+	db, err := sql.Open("mysql", fmt.Sprintf("%s:%s@tcp(%s)%s", u.User.Username(), password, u.Host, u.Path))
+	must(t, err)
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
 // tables opens the database of a node of a cluster.
 func tables(t *testing.T, n *testenv.Node) *sql.DB {
 	t.Helper()
@@ -177,13 +189,7 @@ func tables(t *testing.T, n *testenv.Node) *sql.DB {
 		if !ok {
 			continue
 		}
-		u, err := url.Parse(raw)
-		must(t, err)
-		password, _ := u.User.Password()
-		db, err := sql.Open("mysql", fmt.Sprintf("%s:%s@tcp(%s)%s", u.User.Username(), password, u.Host, u.Path))
-		must(t, err)
-		t.Cleanup(func() { db.Close() })
-		return db
+		return database(t, raw)
 	}
 	t.Fatal("the node has no database of its own kind")
 	return nil

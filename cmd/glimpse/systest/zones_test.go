@@ -44,6 +44,7 @@ func spreadOut(t *testing.T, more ...string) *wide {
 	z := testenv.NewZones(t, "", "home", "away", "edge")
 	s := &wide{Zones: z, t: t, token: k.Token(t, "admin", "secret", "admin")}
 	z.Shut(z.Site(2))
+	smallExtents(t, z.DSN)
 	keys := append(z.Keystone(t, k), "cluster.profile=wan", "auth.keystone.token_cache_time=2s", "auth.keystone.outage_grace=20m", "registry.outage_grace=20m")
 	for i, site := range []int{0, 0, 1, 2, 2} {
 		s.nodes = append(s.nodes, z.Member(t, z.Site(site), fmt.Sprint("n", i+1), "", slices.Concat(keys, more, []string{fmt.Sprint("cluster.edge=", site == 2)})...))
@@ -51,6 +52,15 @@ func spreadOut(t *testing.T, more ...string) *wide {
 	within(t, time.Minute, "one cluster", func() bool { return whole(s.nodes...) })
 	z.Set(slow)
 	return s
+}
+
+// smallExtents has the nodes of a new cluster share objects out chunk by chunk, so
+// that a small image has several owners.
+func smallExtents(t *testing.T, dsn string) {
+	t.Helper()
+	testenv.Run(t, nil, testenv.Binary(t), "db", "sync", "--set", "registry.url="+dsn)
+	_, err := database(t, dsn).ExecContext(t.Context(), "INSERT INTO glimpse_setting (name, value) VALUES ('extent_chunks', '1')")
+	must(t, err)
 }
 
 // image is one on the origin.
@@ -122,7 +132,7 @@ func TestZonesOverAWAN(t *testing.T) {
 		t.Error("there is a way into the edge zone")
 	}
 
-	w := s.image(content(t, 3<<20+777))
+	w := s.image(content(t, rounds(5, 25)*4<<20+777)) // a chunk has an owner of its own
 	t.Run("storm", func(t *testing.T) { s.storm(w) })
 	t.Run("packed", func(t *testing.T) { s.packed() })
 	t.Run("writes", func(t *testing.T) { s.writes(w) })
