@@ -64,7 +64,7 @@ type pullCmd struct {
 	File    string        `arg:"" help:"Where it is to be; - is the standard output."`
 	Streams int           `default:"8" help:"Connections at once."`
 	Nodes   int           `default:"4" help:"Nodes at once."`
-	Stall   time.Duration `default:"20s" help:"After so long without a byte a transfer goes on elsewhere."`
+	Stall   time.Duration `default:"20s" help:"A transfer that gives next to nothing (16 KiB) for so long goes on elsewhere."`
 	GiveUp  time.Duration `default:"2m" help:"After so long without any progress the command ends with 6."`
 }
 

@@ -90,6 +90,8 @@ func codeOf(status int) Code {
 		return NotFound
 	case status >= 500 || status == http.StatusRequestTimeout || status == http.StatusTooManyRequests:
 		return Unreachable
+	case status == http.StatusRequestedRangeNotSatisfiable: // of a range that lies in the image
+		return Wrong
 	}
 	return Failed
 }

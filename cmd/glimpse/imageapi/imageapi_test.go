@@ -71,7 +71,7 @@ func TestNodesAreWhoTheyShouldBe(t *testing.T) {
 	good, a := nosy(t, health("good"))
 	stranger, b := nosy(t, health("else"))
 	slow, c := nosy(t, func(w http.ResponseWriter, r *http.Request) {
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(300 * time.Millisecond) // of a busy machine nobody else takes so long
 		health("slow")(w, r)
 	})
 	addr := func(s *httptest.Server) string { return strings.TrimPrefix(s.URL, "http://") }

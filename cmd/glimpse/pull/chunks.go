@@ -67,7 +67,7 @@ func (c Config) chunksToFile(ctx context.Context, p *part) (r Report, err error)
 	})
 	err = g.Wait()
 	r = Report{
-		Size: c.size(), Fetched: k.fetched.Load(), Kept: kept, Wrong: int(k.wrong.Load()), Failed: int(k.failed.Load()), Nodes: k.pool.givers(), Proof: proof,
+		Size: c.size(), Fetched: k.fetched.Load(), Kept: kept, Wrong: int(k.wrong.Load()), Failed: int(k.failed.Load()), Nodes: len(k.pool.givers()), Proof: proof,
 	}
 	if err != nil {
 		if errors.Is(err, imageapi.ErrHash) {

@@ -16,7 +16,7 @@ type Config struct {
 	Nodes    []imageapi.Node    // the nearest first, at least one
 	Streams  int                // connections at once
 	Use      int                // nodes at once
-	Stall    time.Duration      // a transfer without a byte for so long goes on elsewhere
+	Stall    time.Duration      // a transfer that gives next to nothing for so long goes on elsewhere
 	GiveUp   time.Duration      // without any progress
 	Progress func(bytes int64)  // hears of bytes that are done; calls may be concurrent
 }
