@@ -15,6 +15,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
 )
 
 // apiFlags say which Image API is asked, as whom.
@@ -73,6 +74,9 @@ func (c pullCmd) Run(ctx context.Context, out io.Writer) error {
 	if c.File == "" || c.Stall <= 0 || c.GiveUp <= 0 || c.Streams <= 0 || c.Nodes <= 0 {
 		return imageapi.Errorf(imageapi.Usage, "the file needs a name, and --stall, --give-up, --streams and --nodes more than 0")
 	}
+	if f, ok := out.(*os.File); ok && c.piped() && term.IsTerminal(int(f.Fd())) {
+		return imageapi.Errorf(imageapi.Usage, "the standard output is a terminal, and an image nothing to look at")
+	}
 	return c.withAPI(ctx, func(ctx context.Context, s *imageapi.Session) error {
 		m, err := s.Find(ctx, c.Image)
 		if err != nil {
@@ -100,7 +104,7 @@ func (c pullCmd) Run(ctx context.Context, out io.Writer) error {
 		}
 		start := time.Now()
 		var r pull.Report
-		if c.File == "-" {
+		if c.piped() {
 			r, err = p.ToWriter(ctx, out)
 		} else {
 			r, err = p.ToFile(ctx, c.File)
@@ -113,6 +117,9 @@ func (c pullCmd) Run(ctx context.Context, out io.Writer) error {
 		return nil
 	})
 }
+
+// piped says whether the image goes to the standard output, which has a name too.
+func (c pullCmd) piped() bool { return c.File == "-" || c.File == "/dev/stdout" }
 
 // told is what a pull has done, in a line.
 func told(m imageapi.Image, r pull.Report, took time.Duration) string {
