@@ -26,10 +26,23 @@ type apiFlags struct {
 	Quiet    bool   `short:"q" help:"Say nothing but errors."`
 }
 
-// withAPI logs in. Its context ends with the first SIGINT or SIGTERM; a second one
-// ends the process, whatever it waits for.
+// interrupts are the signals that a command is told to end by, but for those that it
+// was started to ignore, as nohup does: a terminal that is closed is to leave as
+// little behind as one at which Ctrl-C was typed.
+func interrupts() []os.Signal {
+	list := []os.Signal{syscall.SIGTERM}
+	for _, s := range []os.Signal{syscall.SIGINT, syscall.SIGHUP} {
+		if !signal.Ignored(s) {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// withAPI logs in. Its context ends with the first signal; a second one ends the
+// process, whatever it waits for.
 func (f apiFlags) withAPI(parent context.Context, fn func(context.Context, *imageapi.Session) error) error {
-	ctx, stop := signal.NotifyContext(parent, syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(parent, interrupts()...)
 	defer stop()
 	context.AfterFunc(ctx, stop)
 	s, err := imageapi.Open(ctx, imageapi.Login{Cloud: f.OSCloud, Endpoint: f.Endpoint})
@@ -110,6 +123,9 @@ func (c pullCmd) Run(ctx context.Context, out io.Writer) error {
 			r, err = p.ToFile(ctx, c.File)
 		}
 		_ = b.Finish()
+		if r.Part != "" {
+			c.say("%s is kept; the same command goes on from there", r.Part)
+		}
 		if err != nil {
 			return err
 		}

@@ -57,7 +57,7 @@ func TestATokenDoesNotFollowARedirect(t *testing.T) {
 		http.Redirect(w, r, other.URL+r.URL.Path, http.StatusTemporaryRedirect)
 	})
 	_, err := open(t, front.URL).Find(t.Context(), "x")
-	if err == nil || shown.Load() > 0 || own.Load() == 0 {
+	if CodeOf(err) != Usage || !strings.Contains(err.Error(), "redirect") || shown.Load() > 0 || own.Load() == 0 {
 		t.Errorf("%v; the other server saw %d tokens", err, shown.Load())
 	}
 }

@@ -3,7 +3,6 @@ package pull
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -162,7 +161,7 @@ func (k *chunkwise) fetch(ctx context.Context, n *node, r *run, to int) error {
 			continue
 		}
 		if err := k.part.write(b, int64(i)*m.Chunk); err != nil {
-			return &fatal{fmt.Errorf("%s: %w", k.part.f.Name(), err)}
+			return &fatal{err}
 		}
 		k.pool.gave(n)
 		if k.board.finish(r, i) {

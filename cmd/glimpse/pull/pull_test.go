@@ -143,8 +143,12 @@ func half(t *testing.T, c Config, out string) {
 		}
 		cancel()
 	}()
-	if _, err := whole.ToFile(ctx, out); !errors.Is(err, context.Canceled) {
+	r, err := whole.ToFile(ctx, out)
+	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("the pull was not interrupted: %v", err)
+	}
+	if st, err := os.Stat(r.Part); err != nil || st.Size() == 0 {
+		t.Errorf("it says that it leaves %q: %v", r.Part, err)
 	}
 }
 
@@ -359,8 +363,8 @@ func TestTheRecordsHashHasTheLastWord(t *testing.T) {
 	other := newOrigin(t, imageSize, 2)
 	c.Image.HashValue = other.m.HashValue
 	out := filepath.Join(t.TempDir(), "out")
-	if _, err := c.ToFile(t.Context(), out); imageapi.CodeOf(err) != imageapi.Wrong {
-		t.Errorf("%v", err)
+	if r, err := c.ToFile(t.Context(), out); imageapi.CodeOf(err) != imageapi.Wrong || r.Part != "" {
+		t.Errorf("%v, and it says that it leaves %q", err, r.Part)
 	}
 	left, _ := filepath.Glob(out + "*")
 	if len(left) > 0 {
