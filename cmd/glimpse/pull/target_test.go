@@ -1,6 +1,8 @@
 package pull
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -41,7 +43,7 @@ func TestALinkIsFollowed(t *testing.T) {
 				}
 				must(t, os.Symlink(to, in(l.at)))
 			}
-			half(t, slowed(c, o), in(l.at))
+			interrupted(t, c, in(l.at))
 			if _, err := os.Stat(in(l.file) + ".part"); err != nil {
 				t.Errorf("what is under way does not lie beside the file: %v", err)
 			}
@@ -60,10 +62,15 @@ func TestALinkIsFollowed(t *testing.T) {
 	}
 }
 
-// slowed is a pull from a server that can be interrupted.
-func slowed(c Config, o *origin) Config {
-	c.Nodes = []imageapi.Node{{Base: o.serve(slowly).URL, Near: true}}
-	return c
+// interrupted ends a pull when its first chunk is there.
+func interrupted(t *testing.T, c Config, out string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	c.Streams, c.Progress = 1, func(int64) { cancel() }
+	if _, err := c.ToFile(ctx, out); !errors.Is(err, context.Canceled) {
+		t.Fatalf("the pull was not interrupted: %v", err)
+	}
 }
 
 // What is no file is told of, and left as it is.
@@ -118,7 +125,7 @@ func TestAFileKeepsItsMode(t *testing.T) {
 	for _, mode := range []os.FileMode{0o600, 0o640, 0o444} {
 		out := filepath.Join(t.TempDir(), "out")
 		must(t, os.WriteFile(out, []byte("before"), mode))
-		half(t, slowed(c, o), out)
+		interrupted(t, c, out)
 		if st, err := os.Stat(out + ".part"); err != nil || st.Mode().Perm() != mode|0o600 {
 			t.Errorf("%v: under way it is %v, %v", mode, st.Mode(), err)
 		}
