@@ -1,10 +1,6 @@
 package main
 
-import (
-	"os"
-
-	"glimpse/cmd/glimpse/imageapi"
-)
+import "glimpse/cmd/glimpse/imageapi"
 
 // exitCode is what the process ends with. The README tells of the codes.
 func exitCode(err error) int {
@@ -14,10 +10,11 @@ func exitCode(err error) int {
 	return int(imageapi.Failed)
 }
 
-// exit ends the process for kong, whose own code for a wrong command line is 80.
-func exit(code int) {
+// usageCode is what the process ends with for kong, whose own code for a wrong
+// command line is 80.
+func usageCode(code int) int {
 	if code == 80 {
-		code = int(imageapi.Usage)
+		return int(imageapi.Usage)
 	}
-	os.Exit(code)
+	return code
 }

@@ -39,13 +39,23 @@ func (versionCmd) Run(out io.Writer) error {
 	return err
 }
 
-func main() {
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Exit)) }
+
+// run returns what the process ends with, or calls exit. What was asked for is
+// written to out, help too; help that comes with an error goes with it to errs.
+func run(args []string, in *os.File, out, errs io.Writer, exit func(int)) int {
 	var c cli
-	k := kong.Parse(&c, kong.Name("glimpse"), kong.UsageOnError(), kong.Exit(exit),
+	k := kong.Must(&c, kong.Name("glimpse"), kong.UsageOnError(), kong.Writers(out, errs), kong.Exit(func(code int) { exit(usageCode(code)) }),
 		kong.Description("An OpenStack Image service that caches: one copy out of the origin, however many ask."),
-		kong.BindTo(context.Background(), (*context.Context)(nil)), kong.BindTo(os.Stdout, (*io.Writer)(nil)), kong.Bind(os.Stdin))
-	if err := k.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "glimpse:", err)
-		os.Exit(exitCode(err))
+		kong.BindTo(context.Background(), (*context.Context)(nil)), kong.BindTo(out, (*io.Writer)(nil)), kong.Bind(in))
+	parsed, err := k.Parse(args)
+	if err != nil {
+		k.Stdout = errs
+		k.FatalIfErrorf(err)
 	}
+	if err := parsed.Run(); err != nil {
+		fmt.Fprintln(errs, "glimpse:", err)
+		return exitCode(err)
+	}
+	return 0
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
 )
 
 // apiFlags say which Image API is asked, as whom.
@@ -25,10 +26,23 @@ type apiFlags struct {
 	Quiet    bool   `short:"q" help:"Say nothing but errors."`
 }
 
-// withAPI logs in. Its context ends with the first SIGINT or SIGTERM; a second one
-// ends the process, whatever it waits for.
+// interrupts are the signals that a command is told to end by, but for those that it
+// was started to ignore, as nohup does: a terminal that is closed is to leave as
+// little behind as one at which Ctrl-C was typed.
+func interrupts() []os.Signal {
+	list := []os.Signal{syscall.SIGTERM}
+	for _, s := range []os.Signal{syscall.SIGINT, syscall.SIGHUP} {
+		if !signal.Ignored(s) {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// withAPI logs in. Its context ends with the first signal; a second one ends the
+// process, whatever it waits for.
 func (f apiFlags) withAPI(parent context.Context, fn func(context.Context, *imageapi.Session) error) error {
-	ctx, stop := signal.NotifyContext(parent, syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(parent, interrupts()...)
 	defer stop()
 	context.AfterFunc(ctx, stop)
 	s, err := imageapi.Open(ctx, imageapi.Login{Cloud: f.OSCloud, Endpoint: f.Endpoint})
@@ -64,7 +78,7 @@ type pullCmd struct {
 	File    string        `arg:"" help:"Where it is to be; - is the standard output."`
 	Streams int           `default:"8" help:"Connections at once."`
 	Nodes   int           `default:"4" help:"Nodes at once."`
-	Stall   time.Duration `default:"20s" help:"After so long without a byte a transfer goes on elsewhere."`
+	Stall   time.Duration `default:"20s" help:"A transfer that gives next to nothing (16 KiB) for so long goes on elsewhere."`
 	GiveUp  time.Duration `default:"2m" help:"After so long without any progress the command ends with 6."`
 }
 
@@ -72,6 +86,9 @@ type pullCmd struct {
 func (c pullCmd) Run(ctx context.Context, out io.Writer) error {
 	if c.File == "" || c.Stall <= 0 || c.GiveUp <= 0 || c.Streams <= 0 || c.Nodes <= 0 {
 		return imageapi.Errorf(imageapi.Usage, "the file needs a name, and --stall, --give-up, --streams and --nodes more than 0")
+	}
+	if f, ok := out.(*os.File); ok && c.piped() && term.IsTerminal(int(f.Fd())) {
+		return imageapi.Errorf(imageapi.Usage, "the standard output is a terminal, and an image nothing to look at")
 	}
 	return c.withAPI(ctx, func(ctx context.Context, s *imageapi.Session) error {
 		m, err := s.Find(ctx, c.Image)
@@ -100,12 +117,15 @@ func (c pullCmd) Run(ctx context.Context, out io.Writer) error {
 		}
 		start := time.Now()
 		var r pull.Report
-		if c.File == "-" {
+		if c.piped() {
 			r, err = p.ToWriter(ctx, out)
 		} else {
 			r, err = p.ToFile(ctx, c.File)
 		}
 		_ = b.Finish()
+		if r.Part != "" {
+			c.say("%s is kept; the same command goes on from there", r.Part)
+		}
 		if err != nil {
 			return err
 		}
@@ -113,6 +133,9 @@ func (c pullCmd) Run(ctx context.Context, out io.Writer) error {
 		return nil
 	})
 }
+
+// piped says whether the image goes to the standard output, which has a name too.
+func (c pullCmd) piped() bool { return c.File == "-" || c.File == "/dev/stdout" }
 
 // told is what a pull has done, in a line.
 func told(m imageapi.Image, r pull.Report, took time.Duration) string {

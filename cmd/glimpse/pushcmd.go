@@ -23,8 +23,8 @@ type pushCmd struct {
 	DiskFormat      string            `help:"What the file is; guessed where it is not said."`
 	ContainerFormat string            `default:"bare" help:"What is around it."`
 	Visibility      string            `placeholder:"private" help:"private, shared, community or public."`
-	Property        map[string]string `short:"p" help:"A property, several times where there are several." placeholder:"NAME=VALUE"`
-	Tag             []string          `help:"A tag, several times where there are several."`
+	Property        map[string]string `short:"p" mapsep:"none" help:"A property, several times where there are several." placeholder:"NAME=VALUE"`
+	Tag             []string          `sep:"none" help:"A tag, several times where there are several."`
 	MinDisk         int               `help:"Least disk of a server, GB."`
 	MinRAM          int               `name:"min-ram" help:"Least memory of a server, MB."`
 	Store           string            `help:"The store it goes to; the default one where it is not said."`

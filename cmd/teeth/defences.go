@@ -433,6 +433,21 @@ var defences = []defence{
 		pkg: "cmd/glimpse/push", test: "TestWhatAPushLeaves",
 	},
 	{
+		name: "push: a lost record", file: "cmd/glimpse/push/push.go",
+		old: "if err == nil || !lost {", off: "if err == nil || lost {",
+		pkg: "cmd/glimpse/push", test: "TestLostAnswers",
+	},
+	{
+		name: "push: a record under way", file: "cmd/glimpse/push/push.go",
+		old: "context.WithTimeout(context.WithoutCancel(ctx), makeTimeout)", off: "context.WithTimeout(ctx, makeTimeout)",
+		pkg: "cmd/glimpse/push", test: "TestInterruptedWhileTheRecordIsMade",
+	},
+	{
+		name: "push: an id that was there", file: "cmd/glimpse/push/push.go",
+		old: "if err := c.free(ctx, id); err != nil {", off: "if err := c.free(ctx, id); err != nil && id == \"\" {",
+		pkg: "cmd/glimpse/push", test: "TestLostAnswers",
+	},
+	{
 		name: "places of nodes", file: "cluster/member/distance.go",
 		old: "if !(math.Abs(v[i]) <= maxPlace) {", off: "if math.Abs(v[i]) > 4*maxPlace {",
 		pkg: "cluster/member", test: "TestPlaces",

@@ -79,17 +79,26 @@ func refused(r *http.Response) error {
 	if text := plainText(b); text != "" {
 		msg += ": " + text
 	}
+	if redirects(r.StatusCode) {
+		msg += "; redirects are not followed: the endpoint has to be the one they lead to"
+	}
 	return &Error{Code: codeOf(r.StatusCode), Msg: msg}
 }
 
+func redirects(status int) bool { return status >= 300 && status < 400 }
+
 func codeOf(status int) Code {
 	switch {
+	case redirects(status):
+		return Usage
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		return NotAllowed
 	case status == http.StatusNotFound || status == http.StatusGone || status == http.StatusNoContent || status < 400:
 		return NotFound
 	case status >= 500 || status == http.StatusRequestTimeout || status == http.StatusTooManyRequests:
 		return Unreachable
+	case status == http.StatusRequestedRangeNotSatisfiable: // of a range that lies in the image
+		return Wrong
 	}
 	return Failed
 }

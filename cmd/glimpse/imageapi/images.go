@@ -67,17 +67,16 @@ func (s *Session) Delete(ctx context.Context, id string) error {
 	return s.answer(ctx, request{method: "DELETE", base: s.Endpoint, path: imagePath(id)}, http.StatusNoContent, nil)
 }
 
-// Upload gives an image its bytes, through the node at base. size is -1 where it
-// is not known. store is where they go; "": the default store.
-func (s *Session) Upload(ctx context.Context, base, id, store string, body io.Reader, size int64) error {
+// Upload gives an image its bytes, through the node at base. begin begins them, and
+// does so anew where the token has run out; until then what it gave may still be
+// read. size is -1 where it is not known. store is where they go; "": the default
+// store.
+func (s *Session) Upload(ctx context.Context, base, id, store string, begin func() (io.Reader, error), size int64) error {
 	h := http.Header{"Content-Type": {"application/octet-stream"}, "Expect": {"100-continue"}}
 	if store != "" {
 		h["X-Image-Meta-Store"] = []string{store}
 	}
-	if size == 0 {
-		body = http.NoBody
-	}
-	resp, err := s.do(ctx, request{method: "PUT", base: base, path: imagePath(id) + "/file", header: h, upload: body, size: size})
+	resp, err := s.do(ctx, request{method: "PUT", base: base, path: imagePath(id) + "/file", header: h, upload: begin, size: size})
 	if err != nil {
 		return err
 	}

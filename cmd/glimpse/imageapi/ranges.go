@@ -9,12 +9,16 @@ import (
 	"time"
 )
 
-// errStalled ends a transfer in which nothing moves.
-var errStalled = errors.New("nothing came in time")
+// least is how many bytes have to come in as long as a transfer may stall. A server
+// that gives one now and then would keep it for ever.
+const least = 16 << 10
+
+// errStalled ends a transfer in which too little moves.
+var errStalled = errors.New("nothing came in time, or next to nothing")
 
 // Range opens n bytes from off of an image's data at the node at base. A server
-// that answers with another part of the data is refused. A read that gets nothing
-// for as long as stall fails.
+// that answers with another part of the data is refused. Reads that get less than
+// 16 KiB while they wait as long as stall fail.
 func (s *Session) Range(ctx context.Context, base, id string, off, n, size int64, stall time.Duration) (io.ReadCloser, error) {
 	b, whole, err := s.open(ctx, base, id, fmt.Sprintf("bytes=%d-%d", off, off+n-1), stall)
 	if err != nil {
@@ -66,24 +70,32 @@ func (s *Session) open(ctx context.Context, base, id, ranges string, stall time.
 		cancel(nil)
 		return nil, false, err
 	}
-	return &body{resp: resp, ctx: ctx, cancel: cancel, timer: timer, stall: stall}, resp.StatusCode == http.StatusOK, nil
+	return &body{resp: resp, ctx: ctx, cancel: cancel, timer: timer, stall: stall, left: stall}, resp.StatusCode == http.StatusOK, nil
 }
 
-// body is a response's, with a bound on each wait.
+// body is a response's, with a bound on its waits. What its reader does between two
+// reads is not waited for.
 type body struct {
 	resp   *http.Response
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	timer  *time.Timer
 	stall  time.Duration
+	left   time.Duration // of the wait for least bytes
+	got    int           // of these
 }
 
 // Read is the body's. It ends with io.EOF only where all is there that was
 // announced.
 func (b *body) Read(p []byte) (int, error) {
-	b.timer.Reset(b.stall)
+	start := time.Now()
+	b.timer.Reset(b.left)
 	n, err := b.resp.Body.Read(p)
 	b.timer.Stop()
+	b.left -= time.Since(start)
+	if b.got += n; b.got >= least {
+		b.got, b.left = 0, b.stall
+	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = Wrap(Unreachable, cause(b.ctx, err), b.resp.Request.URL.Host+" broke off")
 	}

@@ -52,9 +52,9 @@ func (s *Session) Close() { s.http.CloseIdleConnections() }
 type request struct {
 	method, base, path string
 	header             http.Header
-	json               []byte    // a small body, which can be sent twice
-	upload             io.Reader // or a large one, which can't
-	size               int64     // of the upload; -1: unknown
+	json               []byte                    // a small body
+	upload             func() (io.Reader, error) // or a large one, which is begun anew each time it is sent
+	size               int64                     // of the upload; -1: unknown
 }
 
 // do sends a request, with a token that is made anew if it has run out. Errors are
@@ -73,9 +73,6 @@ func (s *Session) do(ctx context.Context, q request) (*http.Response, error) {
 	s.mu.Lock()
 	s.token = fresh
 	s.mu.Unlock()
-	if q.upload != nil {
-		return resp, nil
-	}
 	resp.Body.Close()
 	return s.once(ctx, q, fresh)
 }
@@ -87,9 +84,18 @@ func (s *Session) current() string {
 }
 
 func (s *Session) once(ctx context.Context, q request, token string) (*http.Response, error) {
-	body := q.upload
-	if q.json != nil {
+	var body io.Reader
+	switch {
+	case q.json != nil:
 		body = bytes.NewReader(q.json)
+	case q.upload != nil:
+		var err error
+		if body, err = q.upload(); err != nil {
+			return nil, err
+		}
+		if q.size == 0 {
+			body = http.NoBody
+		}
 	}
 	r, err := http.NewRequestWithContext(ctx, q.method, q.base+q.path, body)
 	if err != nil {

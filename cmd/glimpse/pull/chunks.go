@@ -3,7 +3,6 @@ package pull
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -67,7 +66,7 @@ func (c Config) chunksToFile(ctx context.Context, p *part) (r Report, err error)
 	})
 	err = g.Wait()
 	r = Report{
-		Size: c.size(), Fetched: k.fetched.Load(), Kept: kept, Wrong: int(k.wrong.Load()), Failed: int(k.failed.Load()), Nodes: k.pool.givers(), Proof: proof,
+		Size: c.size(), Fetched: k.fetched.Load(), Kept: kept, Wrong: int(k.wrong.Load()), Failed: int(k.failed.Load()), Nodes: len(k.pool.givers()), Proof: proof,
 	}
 	if err != nil {
 		if errors.Is(err, imageapi.ErrHash) {
@@ -162,7 +161,7 @@ func (k *chunkwise) fetch(ctx context.Context, n *node, r *run, to int) error {
 			continue
 		}
 		if err := k.part.write(b, int64(i)*m.Chunk); err != nil {
-			return &fatal{fmt.Errorf("%s: %w", k.part.f.Name(), err)}
+			return &fatal{err}
 		}
 		k.pool.gave(n)
 		if k.board.finish(r, i) {

@@ -196,6 +196,54 @@ func (s *sleeper) Write(b []byte) (int, error) {
 	return 0, s.ctx.Err()
 }
 
+// dribbling gives the first bytes of each answer as it should, and then one now and
+// then.
+func dribbling(_ *server, w http.ResponseWriter, r *http.Request, data []byte) bool {
+	http.ServeContent(&dribbler{ResponseWriter: w, ctx: r.Context()}, r, "", time.Time{}, bytes.NewReader(data))
+	return true
+}
+
+type dribbler struct {
+	http.ResponseWriter
+	ctx context.Context
+}
+
+func (d *dribbler) Write(b []byte) (int, error) {
+	n, err := d.ResponseWriter.Write(b[:min(len(b), 1000)])
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for ; n < len(b) && err == nil; n++ {
+		d.ResponseWriter.(http.Flusher).Flush()
+		select {
+		case <-d.ctx.Done():
+			return n, d.ctx.Err()
+		case <-tick.C:
+			_, err = d.ResponseWriter.Write(b[n : n+1])
+		}
+	}
+	return n, err
+}
+
+// resized has so many bytes more or less of the image than it should.
+func resized(by int) fault {
+	return func(s *server, w http.ResponseWriter, r *http.Request, data []byte) bool {
+		s.faults.Add(1)
+		other := append(bytes.Clone(data), make([]byte, max(by, 0))...)
+		http.ServeContent(&counted{w, &s.sent}, r, "", time.Time{}, bytes.NewReader(other[:len(data)+by]))
+		return true
+	}
+}
+
+// endless does not say how much it gives, and gives more than the image.
+func endless(s *server, w http.ResponseWriter, _ *http.Request, data []byte) bool {
+	s.faults.Add(1)
+	for range 2 {
+		_, _ = w.Write(data)
+		w.(http.Flusher).Flush()
+	}
+	return true
+}
+
 // busy refuses each request with a status.
 func busy(status int) fault {
 	return func(s *server, w http.ResponseWriter, _ *http.Request, _ []byte) bool {

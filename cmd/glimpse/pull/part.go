@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"glimpse/cmd/glimpse/imageapi"
 
@@ -20,7 +19,8 @@ import (
 // part is the file under way, FILE.part.
 type part struct {
 	f    *os.File
-	name string // it gets in the end
+	name string      // it gets in the end
+	mode fs.FileMode // of the file that it replaces; 0: there is none
 }
 
 // journal says what a part file is of. Of its bytes it says nothing: they are
@@ -49,18 +49,15 @@ func (c Config) journal() journal {
 	return j
 }
 
-// openPart opens the part file of name for the image alone; what is there of
-// another one is thrown away.
+// openPart opens the part file of what name leads to for the image alone; what is
+// there of another one is thrown away.
 func openPart(name string, c Config) (_ *part, err error) {
-	switch st, err := os.Stat(name); {
-	case err == nil && !st.Mode().IsRegular():
-		return nil, imageapi.Errorf(imageapi.Usage, "%s is there and no file", name)
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
+	p := &part{}
+	if p.name, p.mode, err = target(name); err != nil {
 		return nil, err
 	}
-	p := &part{name: name}
 	// Where others may write, a link could lead to any file.
-	if p.f, err = os.OpenFile(name+".part", os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o666); err != nil {
+	if p.f, err = os.OpenFile(p.name+".part", os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o666); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -69,10 +66,16 @@ func openPart(name string, c Config) (_ *part, err error) {
 		}
 	}()
 	if err := unix.Flock(int(p.f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return nil, errBusy(name)
+		return nil, errBusy(p.name)
 	}
 	if err := p.still(); err != nil {
 		return nil, err
+	}
+	if p.mode != 0 {
+		// The image is shown to nobody who might not read what was there.
+		if err := p.f.Chmod(p.mode | 0o600); err != nil {
+			return nil, err
+		}
 	}
 	return p, p.begin(c.journal(), c.Unsure)
 }
@@ -136,16 +139,21 @@ func (p *part) forget() {
 
 // finish gives the file its name, on disk.
 func (p *part) finish() error {
+	if p.mode != 0 {
+		if err := p.f.Chmod(p.mode); err != nil {
+			return err
+		}
+	}
 	if err := p.f.Sync(); err != nil {
 		return err
 	}
 	if err := os.Rename(p.f.Name(), p.name); err != nil {
 		return err
 	}
-	if err := os.Remove(p.journal()); err != nil {
+	if err := os.Remove(p.journal()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	dir, err := os.Open(filepath.Dir(p.name))
+	dir, err := os.Open(folder(p.name))
 	if err != nil {
 		return err
 	}

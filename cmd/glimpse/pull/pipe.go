@@ -23,7 +23,7 @@ func (c Config) ToWriter(ctx context.Context, w io.Writer) (Report, error) {
 	p := &piped{Config: c, pool: newPool(c.Nodes, 1), w: w, moved: time.Now(), r: Report{Size: c.size()}}
 	err := p.run(ctx)
 	p.close(err)
-	p.r.Nodes = p.pool.givers()
+	p.r.Nodes = len(p.pool.givers())
 	return p.r, err
 }
 

@@ -150,16 +150,16 @@ func (p *pool) gave(n *node) {
 	n.failures = 0
 }
 
-// givers counts the nodes that gave bytes.
-func (p *pool) givers() (k int) {
+// givers are the nodes that gave bytes.
+func (p *pool) givers() (list []*node) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, n := range p.all {
 		if n.gave {
-			k++
+			list = append(list, n)
 		}
 	}
-	return k
+	return list
 }
 
 // why returns why the last node failed, or err where none did.

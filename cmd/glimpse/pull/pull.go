@@ -16,7 +16,7 @@ type Config struct {
 	Nodes    []imageapi.Node    // the nearest first, at least one
 	Streams  int                // connections at once
 	Use      int                // nodes at once
-	Stall    time.Duration      // a transfer without a byte for so long goes on elsewhere
+	Stall    time.Duration      // a transfer that gives next to nothing for so long goes on elsewhere
 	GiveUp   time.Duration      // without any progress
 	Progress func(bytes int64)  // hears of bytes that are done; calls may be concurrent
 }
@@ -30,19 +30,25 @@ type Report struct {
 	Failed  int    // transfers that broke off
 	Nodes   int    // that gave bytes
 	Proof   string // what the whole was compared with; "": nothing but the digests of its chunks
+	Part    string // the file that a pull which failed has left for a later one to go on with; "": none
 }
 
 func (c Config) size() int64 { return *c.Image.Size }
 
 // ToFile brings the image to a file, which is replaced when all is there.
-func (c Config) ToFile(ctx context.Context, name string) (Report, error) {
+func (c Config) ToFile(ctx context.Context, name string) (r Report, err error) {
 	p, err := openPart(name, c)
 	if err != nil {
-		return Report{}, err
+		return r, err
 	}
 	defer p.close()
 	if c.Manifest == nil {
-		return c.streamToFile(ctx, p)
+		r, err = c.streamToFile(ctx, p)
+	} else {
+		r, err = c.chunksToFile(ctx, p)
 	}
-	return c.chunksToFile(ctx, p)
+	if err != nil && r.Fetched+r.Kept > 0 && p.still() == nil {
+		r.Part = p.f.Name()
+	}
+	return r, err
 }

@@ -21,7 +21,7 @@ const imageSize = 40*chunkSize + 777
 // nothing of it comes more often than the faults make it.
 func TestOneGoodNodeIsEnough(t *testing.T) {
 	for name, f := range map[string]fault{
-		"all good": nil, "wrong bytes": flipped(1e9), "cut": broken(chunkSize + chunkSize/2), "silent": stuck,
+		"all good": nil, "wrong bytes": flipped(1e9), "cut": broken(chunkSize + chunkSize/2), "silent": stuck, "dribbles": dribbling, "shorter": resized(-chunkSize), "longer": resized(1),
 		"overloaded": busy(http.StatusServiceUnavailable), "not found there": busy(http.StatusNotFound), "not allowed there": busy(http.StatusForbidden), "no ranges": unranged,
 	} {
 		for _, piped := range []bool{false, true} {
@@ -51,6 +51,50 @@ func TestOneGoodNodeIsEnough(t *testing.T) {
 				}
 				if (name == "wrong bytes") != (r.Wrong > 0) {
 					t.Errorf("%d wrong chunks", r.Wrong)
+				}
+			})
+		}
+	}
+}
+
+// The same without a manifest. A pipe can't take back what was wrong.
+func TestOneGoodNodeIsEnoughInOneStream(t *testing.T) {
+	for name, f := range map[string]fault{
+		"all good": nil, "wrong bytes": flipped(1e9), "cut": broken(chunkSize + chunkSize/2), "silent": stuck, "dribbles": dribbling,
+		"shorter": resized(-chunkSize), "longer": resized(1), "endless": endless,
+		"overloaded": busy(http.StatusServiceUnavailable), "not found there": busy(http.StatusNotFound), "not allowed there": busy(http.StatusForbidden), "no ranges": unranged,
+	} {
+		for _, piped := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, piped), func(t *testing.T) {
+				t.Parallel()
+				o := newOrigin(t, imageSize, 1)
+				c, done := o.config(o.serve(f), o.serve(nil))
+				c.Manifest = nil
+				out := filepath.Join(t.TempDir(), "out")
+				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+				defer cancel()
+				var r Report
+				var err error
+				if piped {
+					var b bytes.Buffer
+					r, err = c.ToWriter(ctx, &b)
+					if name == "wrong bytes" {
+						if imageapi.CodeOf(err) != imageapi.Wrong {
+							t.Errorf("%v", err)
+						}
+						return
+					}
+					must(t, os.WriteFile(out, b.Bytes(), 0o600))
+				} else {
+					r, err = c.ToFile(ctx, out)
+				}
+				must(t, err)
+				o.check(out)
+				if done.Load() != imageSize || r.Proof != "sha512" {
+					t.Errorf("%+v and %d bytes of progress", r, done.Load())
+				}
+				if f != nil && name != "no ranges" && r.Wrong+r.Failed == 0 {
+					t.Error("no fault was seen")
 				}
 			})
 		}
@@ -99,8 +143,12 @@ func half(t *testing.T, c Config, out string) {
 		}
 		cancel()
 	}()
-	if _, err := whole.ToFile(ctx, out); !errors.Is(err, context.Canceled) {
+	r, err := whole.ToFile(ctx, out)
+	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("the pull was not interrupted: %v", err)
+	}
+	if st, err := os.Stat(r.Part); err != nil || st.Size() == 0 {
+		t.Errorf("it says that it leaves %q: %v", r.Part, err)
 	}
 }
 
@@ -253,6 +301,7 @@ func TestWhatCannotBeHad(t *testing.T) {
 		"wrong everywhere":     {flipped(1e9), imageapi.Wrong, true},
 		"cut at once":          {broken(0), imageapi.Unreachable, true},
 		"silent":               {stuck, imageapi.Unreachable, true},
+		"dribbles":             {dribbling, imageapi.Unreachable, true},
 		"overloaded":           {busy(503), imageapi.Unreachable, true},
 		"not allowed any more": {busy(403), imageapi.NotAllowed, true},
 		"deleted":              {busy(404), imageapi.NotFound, true},
@@ -289,6 +338,24 @@ func TestWhatCannotBeHad(t *testing.T) {
 	}
 }
 
+// Where every node has another length, no node is asked for ever.
+func TestAWrongLengthEverywhere(t *testing.T) {
+	for name, f := range map[string]fault{"shorter": resized(-1), "longer": resized(1)} {
+		o := newOrigin(t, imageSize, 1)
+		a, b := o.serve(f), o.serve(f)
+		c, _ := o.config(a, b)
+		c.Manifest = nil
+		out := filepath.Join(t.TempDir(), "out")
+		_, err := c.ToFile(t.Context(), out)
+		if imageapi.CodeOf(err) != imageapi.Wrong || a.faults.Load() != 1 || b.faults.Load() != 1 {
+			t.Errorf("%s: %v, after %d and %d answers", name, err, a.faults.Load(), b.faults.Load())
+		}
+		if _, err := os.Stat(out); !os.IsNotExist(err) {
+			t.Errorf("%s: there is a file: %v", name, err)
+		}
+	}
+}
+
 // A manifest that is not the record's image is found out by the whole's hash.
 func TestTheRecordsHashHasTheLastWord(t *testing.T) {
 	o := newOrigin(t, imageSize, 1)
@@ -296,8 +363,8 @@ func TestTheRecordsHashHasTheLastWord(t *testing.T) {
 	other := newOrigin(t, imageSize, 2)
 	c.Image.HashValue = other.m.HashValue
 	out := filepath.Join(t.TempDir(), "out")
-	if _, err := c.ToFile(t.Context(), out); imageapi.CodeOf(err) != imageapi.Wrong {
-		t.Errorf("%v", err)
+	if r, err := c.ToFile(t.Context(), out); imageapi.CodeOf(err) != imageapi.Wrong || r.Part != "" {
+		t.Errorf("%v, and it says that it leaves %q", err, r.Part)
 	}
 	left, _ := filepath.Glob(out + "*")
 	if len(left) > 0 {

@@ -22,7 +22,8 @@ type serial struct {
 	pool  *pool
 	to    sink
 	proof *imageapi.Proof
-	at    int64 // bytes that are in the sink and in the proof
+	at    int64   // bytes that are in the sink and in the proof
+	wrong []*node // that gave bytes that are not the image's
 	r     Report
 }
 
@@ -31,7 +32,8 @@ func (c Config) newSerial(to sink) *serial {
 }
 
 // streamToFile goes on where an earlier pull has ended. Only the hash of the whole
-// shows whether that was right; if not, all is fetched anew, once.
+// shows whether that was right, and what the nodes gave; if not, all is fetched
+// anew, once, from other nodes where there are any.
 func (c Config) streamToFile(ctx context.Context, p *part) (Report, error) {
 	to := &fileSink{part: p}
 	s := c.newSerial(to)
@@ -39,8 +41,10 @@ func (c Config) streamToFile(ctx context.Context, p *part) (Report, error) {
 		return s.r, err
 	}
 	err := s.run(ctx)
-	if errors.Is(err, imageapi.ErrHash) && s.r.Kept > 0 {
+	gave := s.pool.givers()
+	if errors.Is(err, imageapi.ErrHash) && (s.r.Kept > 0 || len(gave) < len(s.Nodes)) {
 		s.r.Wrong++
+		s.wrong = append(s.wrong, gave...)
 		if err = s.again(); err == nil {
 			err = s.run(ctx)
 		}
@@ -106,7 +110,7 @@ func (s *serial) run(ctx context.Context) error {
 	moved, mark := time.Now(), s.at
 	for s.at < s.size() {
 		within, cancel := context.WithTimeoutCause(ctx, max(100*time.Millisecond, s.GiveUp-time.Since(moved)), errIdle)
-		n, err := s.pool.pick(within, shunned{})
+		n, err := s.pool.pick(within, shunned{wrong: s.wrong})
 		cancel()
 		if err != nil {
 			if errors.Is(err, errIdle) {
@@ -130,11 +134,15 @@ func (s *serial) run(ctx context.Context) error {
 		}
 		s.r.Failed++
 		s.pool.failed(n, err)
-		if time.Since(moved) > s.GiveUp {
+		wrong := imageapi.CodeOf(err) == imageapi.Wrong
+		if wrong {
+			s.wrong = append(s.wrong, n)
+		}
+		if wrong && len(s.wrong) >= len(s.Nodes) || time.Since(moved) > s.GiveUp {
 			return err
 		}
 	}
-	s.r.Nodes = s.pool.givers()
+	s.r.Nodes = len(s.pool.givers())
 	var err error
 	s.r.Proof, err = s.proof.Conclude()
 	return err
@@ -148,7 +156,7 @@ func (s *serial) fetch(ctx context.Context, n *node) error {
 	}
 	defer body.Close()
 	if total >= 0 && total != s.size() {
-		return &fatal{imageapi.Errorf(imageapi.Wrong, "%s has %d bytes of the image, its record says %d", n.Base, total, s.size())}
+		return imageapi.Errorf(imageapi.Wrong, "%s has %d bytes of the image, its record says %d", n.Base, total, s.size())
 	}
 	skip := int64(0)
 	if begin < s.at { // it knows no ranges
@@ -164,7 +172,7 @@ func (s *serial) fetch(ctx context.Context, n *node) error {
 		k, err := body.Read(buf)
 		if k > 0 {
 			if s.at+int64(k) > s.size() {
-				return &fatal{imageapi.Errorf(imageapi.Wrong, "%s gives more than the %d bytes of the image", n.Base, s.size())}
+				return imageapi.Errorf(imageapi.Wrong, "%s gives more than the %d bytes of the image", n.Base, s.size())
 			}
 			if _, err := s.to.Write(buf[:k]); err != nil {
 				return &fatal{err}

@@ -2,15 +2,14 @@ package push
 
 import (
 	"context"
-	"crypto/sha512"
-	"errors"
 	"fmt"
-	"hash"
 	"io"
-	"sync/atomic"
+	"maps"
 	"time"
 
 	"glimpse/cmd/glimpse/imageapi"
+
+	"github.com/google/uuid"
 )
 
 // Config is what a push is made of.
@@ -30,79 +29,156 @@ type Config struct {
 
 const (
 	tries         = 3
+	firstWait     = 500 * time.Millisecond // before the second of them
+	makeTimeout   = 20 * time.Second
 	removeTimeout = 15 * time.Second
-	// answerTimeout is how long the service may take to make all that it was sent
-	// durable in its store.
-	answerTimeout = 10 * time.Minute
 )
 
 // Run returns the image, and what its bytes were compared by; "": its record has no
 // hash.
 func (c Config) Run(ctx context.Context) (imageapi.Image, string, error) {
+	_, named := c.Attributes["id"] // which stays taken
 	for try := 0; ; try++ {
-		m, err := c.Session.Create(ctx, c.Attributes)
+		m, err := c.create(ctx)
 		if err != nil {
 			return m, "", err
 		}
-		proof, err := c.once(ctx, &m, c.Nodes[try%len(c.Nodes)])
+		done, proof, err := c.once(ctx, m.ID, c.Nodes[try%len(c.Nodes)])
 		if err == nil {
-			return m, proof, nil
+			return done, proof, nil
 		}
 		if rerr := c.remove(ctx, m.ID); rerr != nil {
 			return m, "", fmt.Errorf("%w; and image %s could not be removed: %w", err, m.ID, rerr)
 		}
-		_, named := c.Attributes["id"] // which stays taken
 		if ctx.Err() != nil || named || c.File == nil || try == tries-1 || imageapi.CodeOf(err) != imageapi.Unreachable {
 			return m, "", err
 		}
 	}
 }
 
+// persist does again what may be done twice, where nobody answered.
+func persist(ctx context.Context, do func() error) error {
+	for try := 0; ; try++ {
+		err := do()
+		if imageapi.CodeOf(err) != imageapi.Unreachable || try == tries-1 {
+			return err
+		}
+		select {
+		case <-time.After(firstWait << try):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// create makes the record. Its id is chosen here, so that one whose answer was lost
+// is known: it is not made twice, and removed where nothing comes of it.
+func (c Config) create(ctx context.Context) (m imageapi.Image, err error) {
+	a := maps.Clone(c.Attributes)
+	if _, named := a["id"]; !named {
+		a["id"] = uuid.NewString()
+	}
+	id := fmt.Sprint(a["id"])
+	if err := c.free(ctx, id); err != nil {
+		return m, err
+	}
+	lost := false
+	err = persist(ctx, func() error {
+		// Who interrupts it would not know whether there is a record.
+		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), makeTimeout)
+		defer cancel()
+		m, err = c.Session.Create(within, a)
+		if lost && imageapi.CodeOf(err) == imageapi.Failed { // an earlier try may have made it
+			if there, serr := c.Session.Show(within, id); serr == nil {
+				m, err = there, nil
+			}
+		}
+		lost = lost || imageapi.CodeOf(err) == imageapi.Unreachable
+		return err
+	})
+	if err == nil || !lost {
+		return m, err
+	}
+	if rerr := c.remove(ctx, id); rerr != nil {
+		err = fmt.Errorf("%w; and image %s, which may have been made, could not be removed: %w", err, id, rerr)
+	}
+	return m, err
+}
+
+// free says whether an id that was asked for can be had: an image that was there
+// before is not to be taken for one whose answer was lost.
+func (c Config) free(ctx context.Context, id string) error {
+	if c.Attributes["id"] == nil {
+		return nil
+	}
+	_, err := c.Session.Show(ctx, id)
+	switch imageapi.CodeOf(err) {
+	case 0:
+		return imageapi.Errorf(imageapi.Failed, "there is an image %s already", id)
+	case imageapi.NotFound:
+		return nil
+	}
+	return err
+}
+
+// remove deletes an image, also when ctx has ended.
 func (c Config) remove(ctx context.Context, id string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
 	defer cancel()
-	if err := c.Session.Delete(ctx, id); imageapi.CodeOf(err) != imageapi.NotFound {
-		return err
+	err := persist(ctx, func() error { return c.Session.Delete(ctx, id) })
+	if imageapi.CodeOf(err) == imageapi.NotFound {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // once uploads through a node and looks at what became of it.
-func (c Config) once(ctx context.Context, m *imageapi.Image, n imageapi.Node) (string, error) {
+func (c Config) once(ctx context.Context, id string, n imageapi.Node) (m imageapi.Image, proof string, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	b := &body{c: c, left: -1, sum: sha512.New()}
-	if c.File != nil {
-		b.r, b.left = io.NewSectionReader(c.File, 0, c.Size), c.Size
-	} else {
-		b.r = abandonable(ctx, c.Stream)
+	var stream io.Reader
+	size := c.Size
+	if c.File == nil {
+		stream, size = abandonable(ctx, c.Stream), -1
 	}
-	b.timer = time.AfterFunc(c.Stall, func() { cancel(errStalled) })
-	defer b.timer.Stop()
-	err := c.Session.Upload(ctx, n.Base, m.ID, c.Store, b, b.left)
-	if err != nil {
+	b := c.body(stream, cancel)
+	first := true
+	begin := func() (io.Reader, error) {
+		if first {
+			first = false
+			return b, nil
+		}
+		if b.end() && c.File == nil {
+			return nil, imageapi.Errorf(imageapi.NotAllowed, "the token ran out while the standard input was being sent, and that can't be read twice")
+		}
 		c.Progress(-b.sent())
-		return "", err
+		b = c.body(stream, cancel)
+		return b, nil
 	}
-	if *m, err = c.Session.Show(ctx, m.ID); err != nil {
-		return "", err
-	}
-	return c.compare(*m, b)
-}
-
-// abandonable is a stream whose reads end with ctx, though a read of a terminal or a
-// pipe can't be: who reads it is left behind, and ends with the process.
-func abandonable(ctx context.Context, stream io.Reader) io.Reader {
-	r, w := io.Pipe()
-	context.AfterFunc(ctx, func() { r.CloseWithError(context.Cause(ctx)) })
-	go func() {
-		_, err := io.Copy(w, stream)
-		w.CloseWithError(err)
+	defer func() {
+		b.end()
+		if err != nil {
+			c.Progress(-b.sent())
+		}
 	}()
-	return r
+	uerr := c.Session.Upload(ctx, n.Base, id, c.Store, begin, size)
+	if uerr != nil && (imageapi.CodeOf(uerr) != imageapi.Unreachable || !b.all()) {
+		return m, "", uerr
+	}
+	b.timer.Stop() // all is sent
+	err = persist(ctx, func() (err error) {
+		m, err = c.Session.Show(ctx, id)
+		return err
+	})
+	if uerr != nil && (err != nil || m.Status != "active") { // else only the answer was lost
+		return m, "", uerr
+	}
+	if err != nil {
+		return m, "", err
+	}
+	proof, err = c.compare(m, b)
+	return m, proof, err
 }
-
-var errStalled = imageapi.Errorf(imageapi.Unreachable, "nothing moved in time")
 
 // compare looks whether the record tells of the bytes that were sent.
 func (c Config) compare(m imageapi.Image, b *body) (string, error) {
@@ -112,7 +188,7 @@ func (c Config) compare(m imageapi.Image, b *body) (string, error) {
 	p := imageapi.NewProof(m)
 	switch {
 	case p.Algo == "sha512":
-		return p.Algo, p.Compare(b.sum.Sum(nil))
+		return p.Algo, p.Compare(b.digest())
 	case p.Idle() || c.File == nil:
 		return "", nil
 	}
@@ -120,37 +196,4 @@ func (c Config) compare(m imageapi.Image, b *body) (string, error) {
 		return "", err
 	}
 	return p.Conclude()
-}
-
-// body is what is sent. The transport reads it in a goroutine of its own, which has
-// ended when the upload was answered well.
-type body struct {
-	c     Config
-	r     io.Reader
-	left  int64 // of a file; -1: not known
-	sum   hash.Hash
-	timer *time.Timer
-	n     atomic.Int64
-}
-
-func (b *body) sent() int64 { return b.n.Load() }
-
-func (b *body) Read(p []byte) (int, error) {
-	b.timer.Stop() // the file may be slow
-	n, err := b.r.Read(p)
-	b.sum.Write(p[:n])
-	b.n.Add(int64(n))
-	b.c.Progress(int64(n))
-	wait := b.c.Stall
-	if err != nil || b.n.Load() == b.left {
-		wait = max(wait, answerTimeout)
-	}
-	b.timer.Reset(wait)
-	if errors.Is(err, io.EOF) && b.left >= 0 && b.n.Load() < b.left {
-		err = io.ErrUnexpectedEOF // it has become shorter
-	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = imageapi.Wrap(imageapi.Failed, err, "the file can't be read")
-	}
-	return n, err
 }

@@ -10,18 +10,26 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"glimpse/cmd/glimpse/imageapi"
 )
 
-// service is an Image API that answers uploads as it is told to.
+// service is an Image API that answers as it is told to.
 type service struct {
 	*httptest.Server
+	mu            sync.Mutex
 	made, removed []string
 	data          map[string][]byte
+
+	// Each may answer in its place, and says whether it did. It hears which try it is,
+	// from 0. What the lock guards it may look at.
+	create, put, show, remove func(w http.ResponseWriter, r *http.Request, try int) bool
+	tries                     [4]int
 }
 
 // newService makes one that answers the nth upload with the nth status, and those
@@ -29,15 +37,31 @@ type service struct {
 func newService(t *testing.T, statuses []int, spoil func([]byte) []byte) *service {
 	t.Helper()
 	s := &service{data: map[string][]byte{}}
+	own := func(which int, answer *func(http.ResponseWriter, *http.Request, int) bool, h http.HandlerFunc) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			s.mu.Lock()
+			try := s.tries[which]
+			s.tries[which]++
+			s.mu.Unlock()
+			if *answer == nil || !(*answer)(w, r, try) {
+				h(w, r)
+			}
+		}
+	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /v2/images", func(w http.ResponseWriter, _ *http.Request) {
-		id := fmt.Sprint("image-", len(s.made))
-		s.made = append(s.made, id)
+	mux.HandleFunc("POST /v2/images", own(0, &s.create, func(w http.ResponseWriter, r *http.Request) {
+		id, fresh := s.record(r)
+		if !fresh {
+			w.WriteHeader(http.StatusConflict)
+			return
+		}
 		w.WriteHeader(http.StatusCreated)
-		fmt.Fprintf(w, `{"id": %q}`, id)
-	})
-	mux.HandleFunc("PUT /v2/images/{id}/file", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, `{"id": %q, "status": "queued"}`, id)
+	}))
+	mux.HandleFunc("PUT /v2/images/{id}/file", own(1, &s.put, func(w http.ResponseWriter, r *http.Request) {
 		b, err := io.ReadAll(r.Body)
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		status := http.StatusNoContent
 		if n := len(s.made) - 1; n < len(statuses) {
 			status = statuses[n]
@@ -46,19 +70,89 @@ func newService(t *testing.T, statuses []int, spoil func([]byte) []byte) *servic
 			s.data[r.PathValue("id")] = spoil(b)
 		}
 		w.WriteHeader(status)
-	})
-	mux.HandleFunc("GET /v2/images/{id}", func(w http.ResponseWriter, r *http.Request) {
-		b := s.data[r.PathValue("id")]
-		sum := sha512.Sum512(b)
-		_ = json.NewEncoder(w).Encode(map[string]any{"id": r.PathValue("id"), "status": "active", "size": len(b), "os_hash_algo": "sha512", "os_hash_value": hex.EncodeToString(sum[:])})
-	})
-	mux.HandleFunc("DELETE /v2/images/{id}", func(w http.ResponseWriter, r *http.Request) {
-		s.removed = append(s.removed, r.PathValue("id"))
+	}))
+	mux.HandleFunc("GET /v2/images/{id}", own(2, &s.show, func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		id := r.PathValue("id")
+		b, there := s.data[id]
+		switch {
+		case there:
+			sum := sha512.Sum512(b)
+			_ = json.NewEncoder(w).Encode(map[string]any{"id": id, "status": "active", "size": len(b), "os_hash_algo": "sha512", "os_hash_value": hex.EncodeToString(sum[:])})
+		case slices.Contains(s.made, id) && !slices.Contains(s.removed, id):
+			fmt.Fprintf(w, `{"id": %q, "status": "queued"}`, id)
+		default:
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	mux.HandleFunc("DELETE /v2/images/{id}", own(3, &s.remove, func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		id := r.PathValue("id")
+		if !slices.Contains(s.made, id) || slices.Contains(s.removed, id) {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		s.removed = append(s.removed, id)
 		w.WriteHeader(http.StatusNoContent)
-	})
+	}))
 	s.Server = httptest.NewServer(mux)
 	t.Cleanup(s.Close)
 	return s
+}
+
+// record makes the record that is asked for, unless there is or was one of its id.
+func (s *service) record(r *http.Request) (id string, fresh bool) {
+	var a struct{ ID string }
+	_ = json.NewDecoder(r.Body).Decode(&a)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a.ID == "" {
+		a.ID = fmt.Sprint("image-", len(s.made))
+	}
+	if slices.Contains(s.made, a.ID) {
+		return a.ID, false
+	}
+	s.made = append(s.made, a.ID)
+	return a.ID, true
+}
+
+// left are the images that are there.
+func (s *service) left() (ids []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range s.made {
+		if !slices.Contains(s.removed, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// hangUp ends a connection without an answer.
+func hangUp(w http.ResponseWriter) {
+	c, _, err := w.(http.Hijacker).Hijack()
+	if err == nil {
+		c.Close()
+	}
+}
+
+// push is one of these bytes, by a stream if not as a file.
+func (s *service) push(t *testing.T, data []byte, stream bool) Config {
+	t.Helper()
+	session, err := imageapi.Open(t.Context(), imageapi.Login{Endpoint: s.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(session.Close)
+	p := Config{Session: session, Nodes: []imageapi.Node{{Base: s.URL}}, Attributes: map[string]any{}, Stall: time.Minute, Progress: func(int64) {}}
+	if stream {
+		p.Stream = bytes.NewReader(data)
+	} else {
+		p.File, p.Size = bytes.NewReader(data), int64(len(data))
+	}
+	return p
 }
 
 // A push that fails removes what it made, and tries again only where that can help.
@@ -83,18 +177,8 @@ func TestWhatAPushLeaves(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newService(t, c.statuses, c.spoil)
-			session, err := imageapi.Open(t.Context(), imageapi.Login{Endpoint: s.URL})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer session.Close()
 			data := bytes.Repeat([]byte("data"), 100_000)
-			p := Config{Session: session, Nodes: []imageapi.Node{{Base: s.URL}}, Attributes: map[string]any{}, Stall: time.Minute, Progress: func(int64) {}}
-			if c.stream {
-				p.Stream = bytes.NewReader(data)
-			} else {
-				p.File, p.Size = bytes.NewReader(data), int64(len(data))
-			}
+			p := s.push(t, data, c.stream)
 			m, proof, err := p.Run(t.Context())
 			if imageapi.CodeOf(err) != c.code || (err == nil) != (c.code == 0) {
 				t.Errorf("%v", err)
@@ -153,12 +237,8 @@ func TestFormats(t *testing.T) {
 // again, and not laid at the service's door.
 func TestAFileThatHasBecomeShorter(t *testing.T) {
 	s := newService(t, nil, func(b []byte) []byte { return b })
-	session, err := imageapi.Open(t.Context(), imageapi.Login{Endpoint: s.URL})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer session.Close()
-	p := Config{Session: session, Nodes: []imageapi.Node{{Base: s.URL}}, Attributes: map[string]any{}, Stall: time.Minute, Progress: func(int64) {}, File: bytes.NewReader(make([]byte, 1000)), Size: 2000}
+	p := s.push(t, make([]byte, 1000), false)
+	p.Size = 2000
 	if _, _, err := p.Run(t.Context()); imageapi.CodeOf(err) != imageapi.Failed || len(s.made) != 1 || len(s.removed) != 1 {
 		t.Errorf("%v; made %v, removed %v", err, s.made, s.removed)
 	}
