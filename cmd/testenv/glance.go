@@ -24,10 +24,14 @@ func (g *GlanceServer) URL(path string) string { return "http://" + g.Addr + pat
 // PID is the process's; its workers are its children.
 func (g *GlanceServer) PID() int { return g.p.cmd.Process.Pid }
 
-// Stop ends the server.
+// Stop ends the server and its workers, at once. Told to end, it would end its
+// workers no less abruptly, and one that writes a line of the log just then takes
+// with it the lock that they share, for which the server waits for ever: oslo.log's
+// is a pipe.
 func (g *GlanceServer) Stop() {
 	if g.p != nil {
-		g.p.end(syscall.SIGTERM)
+		_ = syscall.Kill(-g.PID(), syscall.SIGKILL) // it leads a group of its own
+		g.p.end(syscall.SIGKILL)
 		g.p = nil
 	}
 }

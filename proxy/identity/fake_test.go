@@ -131,7 +131,9 @@ func open(t *testing.T, c KeystoneConfig) *keystone {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { a.Close() })
-	return a.(*keystone)
+	k := a.(*keystone)
+	k.validator.most = time.Minute // a slow machine is no slow Keystone
+	return k
 }
 
 // age makes all that is remembered older.

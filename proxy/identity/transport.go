@@ -9,7 +9,11 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Bounds of an exchange with Keystone.
@@ -18,7 +22,25 @@ const (
 	maxHeaders  = 64 << 10 // bytes
 	maxConns    = 32
 	dialTimeout = 3 * time.Second
+	// unheard is how long what was sent may go without an acknowledgement by
+	// Keystone's kernel. A connection that a firewall has forgotten, or behind which
+	// the network is gone, is given up then; a Keystone that thinks is waited for.
+	unheard = 3 * time.Second
 )
+
+// hear sets unheard for a socket.
+func hear(network, _ string, c syscall.RawConn) error {
+	if !strings.HasPrefix(network, "tcp") {
+		return nil
+	}
+	var err error
+	if e := c.Control(func(fd uintptr) {
+		err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(unheard/time.Millisecond))
+	}); e != nil {
+		return e
+	}
+	return err
+}
 
 // newHTTP returns a client that bounds what it reads and follows no redirects,
 // which would carry tokens elsewhere.
@@ -38,7 +60,7 @@ func newHTTP(c KeystoneConfig) (*http.Client, *http.Transport, error) {
 	}
 	t := &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            (&net.Dialer{Timeout: dialTimeout}).DialContext,
+		DialContext:            (&net.Dialer{Timeout: dialTimeout, Control: hear}).DialContext,
 		TLSClientConfig:        conf,
 		TLSHandshakeTimeout:    dialTimeout,
 		MaxResponseHeaderBytes: maxHeaders,

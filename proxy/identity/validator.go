@@ -17,7 +17,12 @@ const (
 	unknownTime  = 5 * time.Second // for which such a token is not asked about again
 	maxFlights   = 2_000           // questions under way
 	validateTime = 10 * time.Second
-	awayTime     = 500 * time.Millisecond // to wait for a Keystone that failed last, when memory has an answer
+
+	// How long to wait for Keystone where memory has an answer within the grace. The
+	// question goes on behind it, and its answer counts for the next request.
+	knownTime = 2 * time.Second        // in general
+	awayTime  = 500 * time.Millisecond // when it failed last
+	leaveTime = 5 * time.Second        // for which nobody waits after it has failed or was silent
 )
 
 // validator answers questions about tokens from memory or from Keystone, each
@@ -26,6 +31,7 @@ type validator struct {
 	ask   func(ctx context.Context, token string, allowExpired bool) (verdict, error)
 	ttl   time.Duration
 	grace time.Duration
+	most  time.Duration // knownTime
 	log   *slog.Logger
 
 	base  context.Context // of questions: they outlive the request that began them
@@ -34,7 +40,8 @@ type validator struct {
 
 	mu      sync.Mutex
 	closed  bool
-	away    bool // as logged last
+	away    bool      // as logged last
+	missed  time.Time // when Keystone last failed, or had said nothing for as long as it was waited for; zero: it answered since
 	known   *answers
 	unknown *answers
 	flights map[subject]*flight
@@ -49,7 +56,7 @@ type flight struct {
 
 func newValidator(ctx context.Context, c KeystoneConfig, k *client) *validator {
 	v := &validator{
-		ask: k.validate, ttl: c.TokenCacheTime, grace: c.OutageGrace, log: c.Log,
+		ask: k.validate, ttl: c.TokenCacheTime, grace: c.OutageGrace, most: knownTime, log: c.Log,
 		known: newAnswers(maxKnown), unknown: newAnswers(maxUnknown), flights: map[subject]*flight{},
 	}
 	v.base, v.stop = context.WithCancel(context.WithoutCancel(ctx))
@@ -75,11 +82,15 @@ func (v *validator) validate(ctx context.Context, token string, allowExpired boo
 	if f == nil {
 		return got, err
 	}
-	patience := time.NewTimer(v.patience(of))
+	most := v.patience(of, time.Now())
+	patience := time.NewTimer(most)
 	defer patience.Stop()
 	select {
 	case <-f.done:
 	case <-patience.C:
+		if most > 0 {
+			v.miss(f, time.Now())
+		}
 		return v.bridge(of, errSilent, time.Now())
 	case <-ctx.Done():
 		return verdict{}, image.Wrap(image.Unavailable, ctx.Err(), msgAway)
@@ -99,14 +110,31 @@ const msgAway = "The identity service is not available."
 var errSilent = errors.New("keystone did not answer in time")
 
 // patience is how long to wait for Keystone: longer than any question takes,
-// unless it failed last and the token can do without.
-func (v *validator) patience(of subject) time.Duration {
+// unless the token can do without.
+func (v *validator) patience(of subject, now time.Time) time.Duration {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if _, ok := v.bridgedLocked(of, time.Now()); ok && v.away {
+	_, ok := v.bridgedLocked(of, now)
+	switch {
+	case !ok:
+		return 2 * validateTime
+	case !v.missed.IsZero() && now.Sub(v.missed) < leaveTime:
+		return 0
+	case v.away:
 		return awayTime
 	}
-	return 2 * validateTime
+	return v.most
+}
+
+// miss notes that a question was waited for in vain.
+func (v *validator) miss(f *flight, now time.Time) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	select {
+	case <-f.done: // it was answered in between
+	default:
+		v.missed = now
+	}
 }
 
 // errBadToken is what all refused tokens get: it doesn't say why.
@@ -140,7 +168,6 @@ func (v *validator) fly(of subject, token string, f *flight) {
 	begun := time.Now()
 	f.verdict, f.err = v.ask(ctx, token, of.allowExpired)
 	v.land(of, begun, f)
-	close(f.done)
 }
 
 func (v *validator) land(of subject, begun time.Time, f *flight) {
@@ -156,11 +183,17 @@ func (v *validator) land(of subject, begun time.Time, f *flight) {
 		v.known.put(entry{of, f.verdict, begun})
 	}
 	v.tellLocked(f.err)
+	close(f.done)
 }
 
-// tellLocked logs when Keystone goes and when it is back.
+// tellLocked notes whether Keystone answers, and logs when it goes and when it is
+// back.
 func (v *validator) tellLocked(err error) {
 	away := err != nil && !errors.Is(err, errNoToken)
+	v.missed = time.Time{}
+	if away {
+		v.missed = time.Now()
+	}
 	if away == v.away || v.closed {
 		return
 	}

@@ -11,9 +11,10 @@ import (
 )
 
 // unheard is how long what was sent to the server may go without an
-// acknowledgement by its kernel. A network that swallows packets is noticed then,
-// and not when a slow query would be given up: that may take longer.
-const unheard = 5 * time.Second
+// acknowledgement by its kernel, be it the first packet of a connection. A network
+// that swallows packets is noticed then, and not when a slow query would be given
+// up: that may take longer. A packet that is lost is sent three times until then.
+const unheard = 2500 * time.Millisecond
 
 // dial connects to a server.
 func dial(ctx context.Context, network, addr string) (net.Conn, error) {
