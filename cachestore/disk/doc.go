@@ -26,7 +26,8 @@
 // lasting truth (both keys name the same bytes), so a rename that a crash cut in
 // half leaves files that are right where they are: under the old key with the
 // old key's trailer, under the new key with an alias. Without the alias a file
-// with another key's trailer is never served.
+// with another key's trailer is never served. A folder has 64 names at most: what
+// has none in it can't move there, and is dropped.
 //
 // An open chunk is not evicted. Remove, Drop and Quarantine unlink it at once
 // and its bytes count until it is closed.

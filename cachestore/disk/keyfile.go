@@ -13,7 +13,7 @@ import (
 
 const (
 	keyHead   = "glimpse key 1"
-	maxKeys   = 64 // aliases of one object; a p: key is renamed once
+	maxKeys   = 64 // names of one object
 	maxKeyLog = 128 << 10
 )
 
@@ -89,6 +89,9 @@ func (t *Tier) writeKeys(dir string, keys []chunk.Key, sync bool) error {
 	return nil
 }
 
+// errNames: a folder's key file is full.
+var errNames = fmt.Errorf("an object has more than %d names", maxKeys)
+
 // addAlias makes it durable that key's folder may hold chunks of other, and of
 // all that other's own folder could hold.
 func (t *Tier) addAlias(key, other chunk.Key) error {
@@ -107,7 +110,7 @@ func (t *Tier) addAlias(key, other chunk.Key) error {
 		}
 	}
 	if len(keys) > maxKeys {
-		return fmt.Errorf("an object has more than %d names", maxKeys)
+		return errNames
 	}
 	return t.writeKeys(dir, keys, true)
 }

@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -83,7 +84,8 @@ func (t *Tier) Drop(key chunk.Key) {
 }
 
 // Rename gives an object's chunks another key, which names the same bytes. What
-// the other key has already stays. After an error some chunks are under one key
+// the other key has already stays, and nothing moves to a key that has too many
+// names: bytes that are uploaded over and over would get one each time. After an error some chunks are under one key
 // and some under the other, each of them right. See the package's comment.
 func (t *Tier) Rename(from, to chunk.Key) error {
 	if from == to {
@@ -104,13 +106,20 @@ func (t *Tier) Rename(from, to chunk.Key) error {
 }
 
 func (t *Tier) rename(a, b *object, from, to chunk.Key) error {
-	err := t.inFolder(b, to, func(string) error { return t.addAlias(to, from) })
-	if err != nil {
-		return err
-	}
 	chunks, zeros := a.indexes()
+	moves := slices.ContainsFunc(chunks, func(i uint32) bool { return !b.has(i) })
+	if moves {
+		err := t.inFolder(b, to, func(string) error { return t.addAlias(to, from) })
+		switch {
+		case errors.Is(err, errNames):
+			moves = false
+		case err != nil:
+			return err
+		}
+		chunks, zeros = a.indexes()
+	}
 	for _, i := range chunks {
-		if err := t.move(a, b, i); err != nil {
+		if err := t.move(a, b, i, moves); err != nil {
 			return err
 		}
 	}
@@ -128,8 +137,16 @@ func (t *Tier) rename(a, b *object, from, to chunk.Key) error {
 	return nil
 }
 
-// move takes one chunk from a to b. For a moment neither has it.
-func (t *Tier) move(a, b *object, index uint32) error {
+func (o *object) has(index uint32) bool {
+	o.s.mu.Lock()
+	defer o.s.mu.Unlock()
+	_, ok := o.chunks[index]
+	return ok
+}
+
+// move takes one chunk from a to b, or drops it where b has it or may not have it.
+// For a moment neither has it.
+func (t *Tier) move(a, b *object, index uint32, may bool) error {
 	e, ok := a.take(index, nil)
 	if !ok {
 		return nil
@@ -137,10 +154,7 @@ func (t *Tier) move(a, b *object, index uint32) error {
 	t.polMu.Lock()
 	t.pol.Remove(id{a.h, index})
 	t.polMu.Unlock()
-	b.s.mu.Lock()
-	_, taken := b.chunks[index]
-	b.s.mu.Unlock()
-	if taken {
+	if !may || b.has(index) {
 		t.unlink(a, index, e)
 		return nil
 	}

@@ -3,6 +3,7 @@ package disk
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -275,6 +276,51 @@ func TestARenamedObjectIsReadUnderItsNewKeyOnly(t *testing.T) {
 	}
 	if _, err := d.Read(t.Context(), "x", 0); !errors.Is(err, chunk.ErrCorrupt) {
 		t.Errorf("another object's file: %v", err)
+	}
+}
+
+// Bytes that come under one name after another, as of an image that many upload,
+// are no failure of the disk, whether they are there already or not.
+func TestAnObjectOfManyNames(t *testing.T) {
+	for name, gone := range map[string]bool{"kept": false, "evicted each time": true} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			d := openAt(t, dir, 1<<30)
+			data := bytesOf(4, 1000)
+			for i := range 3 * maxKeys {
+				from := chunk.Key(fmt.Sprint("u:", i))
+				put(t, d, from, 0, data)
+				if err := errors.Join(d.MarkZero(from, 1), d.Rename(from, "c:1")); err != nil {
+					t.Fatalf("rename %d: %v", i, err)
+				}
+				if _, _, zero, _ := d.Has("c:1", 1); !zero {
+					t.Fatalf("rename %d: the zero mark stayed behind", i)
+				}
+				if _, err := d.Read(t.Context(), from, 0); !errors.Is(err, ErrMiss) {
+					t.Fatalf("rename %d: the old key: %v", i, err)
+				}
+				switch {
+				case !gone:
+					want(t, d, "c:1", 0, data)
+				case i < maxKeys-1:
+					want(t, d, "c:1", 0, data)
+					d.Remove("c:1", 0)
+				default:
+					if _, err := d.Read(t.Context(), "c:1", 0); !errors.Is(err, ErrMiss) {
+						t.Fatalf("rename %d: moved to where it has no name: %v", i, err)
+					}
+				}
+			}
+			keys, err := readKeys(d.fs, hashOf("c:1").dir(dir))
+			if most := map[bool]int{false: 2, true: maxKeys}[gone]; err != nil || len(keys) != most {
+				t.Errorf("%d names, %v", len(keys), err)
+			}
+			put(t, d, "c:1", 0, data)
+			want(t, d, "c:1", 0, data)
+			if st := d.Stats(); st.WriteErrors > 0 || st.Degraded || st.Chunks != 1 {
+				t.Errorf("%+v", st)
+			}
+		})
 	}
 }
 

@@ -60,6 +60,24 @@ func TestMetaRoundTrip(t *testing.T) {
 	})
 }
 
+// Of one that is in a state of its own, or only says more, the rest is read.
+func TestANodeOfALaterVersion(t *testing.T) {
+	n := ring.Node{ID: uuid.NewString(), Name: "n", Zone: "z", Weight: 7, Peer: "10.0.0.1:9293", Epoch: 3, State: ring.Ready}
+	b, err := encodeMeta(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[0] = metaVersion + 1
+	if got, err := decodeMeta(append(b, 1, 2, 3), gossipIP); err != nil || got != n {
+		t.Errorf("%+v, %v", got, err)
+	}
+	b[29] |= stateBits | 0x40
+	n.State = ring.Draining
+	if got, err := decodeMeta(b, gossipIP); err != nil || got != n {
+		t.Errorf("in a state of its own: %+v, %v", got, err)
+	}
+}
+
 func TestMetaBounds(t *testing.T) {
 	n := ring.Node{ID: uuid.NewString(), Zone: "z", Peer: ":9293", API: "[2001:db8::7]:9292", Name: strings.Repeat("ä", 80)}
 	b, err := encodeMeta(n)

@@ -189,6 +189,25 @@ func TestBadRequestsAreRefused(t *testing.T) {
 	}
 }
 
+// What only a later version asks is answered with 404, and nothing is the matter: it
+// is asked over and over while a cluster is rolled.
+func TestAQuestionOfALaterVersionIsNoBadAsk(t *testing.T) {
+	s := listen(t, serve.Config{Local: &clustertest.Local{}})
+	for _, body := range []string{"", "{}", "\x00\x01{{{", strings.Repeat("x", wire.MaxAsk+1)} {
+		resp, err := http.Post("http://"+s.at.Peer+wire.V1+"of-tomorrow", "", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusNotFound {
+			t.Errorf("%.9q: %s", body, resp.Status)
+		}
+	}
+	if n := s.Counts(); n != (serve.Counts{}) || s.log.String() != "" {
+		t.Errorf("%+v, %s", n, s.log)
+	}
+}
+
 // Huge headers, and bytes that are no HTTP, end the connection.
 func TestNoiseIsAnsweredAndCut(t *testing.T) {
 	s := listen(t, serve.Config{Local: &clustertest.Local{}})

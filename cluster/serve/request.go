@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -71,6 +72,14 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, why 
 	s.warn("an ask was refused", why.Error(), r.RemoteAddr)
 	s.roll(w)
 	http.Error(w, why.Error(), status)
+}
+
+// unknown answers a question of a later version, which is no fault of the asker's:
+// nothing is counted or warned of while a cluster is rolled. What is asked is not read.
+func (s *Server) unknown(w http.ResponseWriter, r *http.Request) {
+	s.cfg.Log.DebugContext(r.Context(), "a question of a later version", slog.String("path", r.URL.Path), slog.String("from", r.RemoteAddr))
+	s.roll(w)
+	http.Error(w, "this node does not know the question", http.StatusNotFound)
 }
 
 // place takes a place, or turns the asker away.

@@ -133,6 +133,7 @@ func New(c Config) *Server {
 		mux.HandleFunc(wire.Link, s.link)
 		mux.HandleFunc(wire.Via, s.via)
 	}
+	mux.HandleFunc(wire.V1, s.unknown)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, http.StatusNotFound, errors.New("this node speaks version 1 of the peer protocol"))
 	})

@@ -8,8 +8,10 @@ import (
 	"glimpse/cluster"
 )
 
-// The paths of version 1.
+// The paths of version 1. Below V1 a later one may have more of them, which who does
+// not know them answers with 404.
 const (
+	V1   = "/glimpse/peer/v1/"
 	Open = "/glimpse/peer/v1/open"
 	Stat = "/glimpse/peer/v1/stat"
 	Drop = "/glimpse/peer/v1/drop"

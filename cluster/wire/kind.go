@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -13,7 +14,7 @@ const (
 	kindUnavailable = iota + 1
 	kindCannot
 	kindNotResident
-	kindOther // with the id of the node to ask
+	kindOther // with the id of the node to ask; what a later version adds begins with a 0
 	kindChanged
 	kindNotFound
 	kindCorrupt
@@ -62,10 +63,11 @@ func DecodeError(b []byte) error {
 		return garbage("an error without a kind")
 	}
 	if b[0] == kindOther {
-		if len(b) == 1 || len(b) > 1+maxID {
-			return garbage("another node's id of %d bytes", len(b)-1)
+		id, _, _ := bytes.Cut(b[1:], []byte{0})
+		if len(id) == 0 || len(id) > maxID {
+			return garbage("another node's id of %d bytes", len(id))
 		}
-		return &cluster.AskOther{ID: string(b[1:])}
+		return &cluster.AskOther{ID: string(id)}
 	}
 	for _, k := range kinds {
 		if k.kind == b[0] {

@@ -141,6 +141,17 @@ func TestErrorsKeepTheirKind(t *testing.T) {
 	if err := DecodeError([]byte{200}); !errors.Is(err, chunk.ErrUnavailable) {
 		t.Errorf("a later kind: %v", err)
 	}
+	// A later version's heads are longer.
+	for _, want := range []error{chunk.ErrChanged, chunk.ErrUnavailable, &cluster.AskOther{ID: "n7"}} {
+		if got := DecodeError(append(EncodeError(want), "\x00more"...)); !errors.Is(got, want) && !(errors.As(got, &other) && other.ID == "n7") {
+			t.Errorf("%v with more became %v", want, got)
+		}
+	}
+	for _, bad := range []string{"", "\x00more", strings.Repeat("i", maxID+1)} {
+		if err := DecodeError(append([]byte{kindOther}, bad...)); !errors.Is(err, ErrGarbage) {
+			t.Errorf("the id %q: %v", bad, err)
+		}
+	}
 }
 
 var geo = chunk.Geometry{Chunk: 1 << 20, Extent: 4}

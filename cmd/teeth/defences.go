@@ -607,4 +607,29 @@ var defences = []defence{
 		old: "case ok && old.seq >= r.seq, ", off: "case ",
 		pkg: "cluster/edge", test: "TestTheLatestWordOfANodeCounts",
 	},
+	{
+		name: "rumours of later versions", file: "cluster/rumor/wire.go",
+		old: "if b[0] > version {", off: "if false {",
+		pkg: "cluster/rumor", test: "TestWhatIsNotKnownIsToldOn",
+	},
+	{
+		name: "hints of later versions", file: "cluster/peers/exchange.go",
+		old: "case f.Type != wire.Waiting && f.Type < wire.Skippable:", off: "case f.Type != wire.Waiting:",
+		pkg: "cluster/peers", test: "TestAPeerOfALaterVersion",
+	},
+	{
+		name: "nodes of later versions", file: "cluster/member/meta.go",
+		old: "case version == metaVersion && !known:", off: "case !known:",
+		pkg: "cluster/member", test: "TestANodeOfALaterVersion",
+	},
+	{
+		name: "questions of later versions", file: "cluster/serve/server.go",
+		old: "mux.HandleFunc(wire.V1, s.unknown)", off: "",
+		pkg: "cluster/peers", test: "TestAQuestionOfALaterVersionIsNoBadAsk",
+	},
+	{
+		name: "no move without a name", file: "cachestore/disk/remove.go",
+		old: "if !may || b.has(index) {", off: "if b.has(index) {",
+		pkg: "cachestore/disk", test: "TestAnObjectOfManyNames",
+	},
 }

@@ -6,7 +6,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -19,6 +18,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"glimpse/cmd/overlay"
 )
 
 func main() {
@@ -87,11 +88,11 @@ type defence struct {
 
 // bite runs the test with the defence off. An error says that it didn't notice.
 func (d defence) bite(ctx context.Context, dir string) error {
-	overlay, err := d.overlay(dir)
+	file, err := overlay.Write(dir, ".", overlay.Change{File: d.file, Old: d.old, New: d.off})
 	if err != nil {
 		return err
 	}
-	env := append(os.Environ(), "GOFLAGS=-overlay="+overlay) // the node that system tests build has it too
+	env := append(os.Environ(), "GOFLAGS=-overlay="+file) // the node that system tests build has it too
 	if out, err := goTool(ctx, env, "vet", "./"+filepath.Dir(d.file)); err != nil {
 		return fmt.Errorf("does not build without it: %s", out)
 	}
@@ -103,31 +104,6 @@ func (d defence) bite(ctx context.Context, dir string) error {
 		return nil
 	}
 	return fmt.Errorf("could not be run: %s", out)
-}
-
-// overlay writes the changed file, and the description that go build reads.
-func (d defence) overlay(dir string) (string, error) {
-	b, err := os.ReadFile(d.file)
-	if err != nil {
-		return "", err
-	}
-	if n := strings.Count(string(b), d.old); n != 1 {
-		return "", fmt.Errorf("the text to change is %d times in %s", n, d.file)
-	}
-	changed := filepath.Join(dir, "changed.go")
-	if err := os.WriteFile(changed, []byte(strings.Replace(string(b), d.old, d.off, 1)), 0o600); err != nil {
-		return "", err
-	}
-	abs, err := filepath.Abs(d.file)
-	if err != nil {
-		return "", err
-	}
-	desc, err := json.Marshal(map[string]any{"Replace": map[string]string{abs: changed}})
-	if err != nil {
-		return "", err
-	}
-	overlay := filepath.Join(dir, "overlay.json")
-	return overlay, os.WriteFile(overlay, desc, 0o600)
 }
 
 func goTool(ctx context.Context, env []string, args ...string) ([]byte, error) {

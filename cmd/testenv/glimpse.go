@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"glimpse/cmd/overlay"
 )
 
 // buildGlimpse builds the node once for the process.
@@ -43,6 +45,25 @@ func Binary(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return bin
+}
+
+// Changed builds a node from the source with some texts changed, which stands for
+// another version.
+func Changed(changes ...overlay.Change) (string, error) {
+	mod, err := exec.Command("go", "env", "GOMOD").Output()
+	if err != nil {
+		return "", fmt.Errorf("go env: %w", err)
+	}
+	dir, err := os.MkdirTemp("", "glimpse-changed-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	file, err := overlay.Write(dir, filepath.Dir(strings.TrimSpace(string(mod))), changes...)
+	if err != nil {
+		return "", err
+	}
+	return build("CGO_ENABLED=0", "-overlay="+file)
 }
 
 // Node is a running Glimpse with a data folder of its own.
@@ -120,6 +141,12 @@ func (n *Node) Args() []string {
 	}
 	return args
 }
+
+// Become has the node run another binary from its next Start on.
+func (n *Node) Become(bin string) { n.bin = bin }
+
+// Binary is what the node runs, or will.
+func (n *Node) Binary() string { return n.bin }
 
 // Start starts the node again, with further keys, and waits until it is ready.
 func (n *Node) Start(sets ...string) {

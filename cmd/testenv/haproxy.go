@@ -33,22 +33,27 @@ backend nodes
 func HAProxy(t testing.TB, nodes ...*Node) string {
 	t.Helper()
 	Need(t, "haproxy")
-	dir, addr := t.TempDir(), address(t)
+	dir := t.TempDir()
 	var servers strings.Builder
 	for i, n := range nodes {
 		fmt.Fprintf(&servers, "  server n%d %s check addr 127.0.0.1 port %s inter 500ms fall 1 rise 1\n", i+1, n.API, n.Ops[strings.LastIndex(n.Ops, ":")+1:])
 	}
-	conf := filepath.Join(dir, "haproxy.cfg")
-	if err := os.WriteFile(conf, fmt.Appendf(nil, haproxyConfig, addr, servers.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p, err := launch(filepath.Join(dir, "out.log"), nil, "haproxy", "-db", "-f", conf)
-	if err == nil {
+	var err error
+	for range 3 { // another process may take the free port before the balancer does
+		addr := address(t)
+		conf := filepath.Join(dir, "haproxy.cfg")
+		if err := os.WriteFile(conf, fmt.Appendf(nil, haproxyConfig, addr, servers.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var p *process
+		if p, err = launch(filepath.Join(dir, "out.log"), nil, "haproxy", "-db", "-f", conf); err != nil {
+			break
+		}
 		t.Cleanup(func() { p.end(syscall.SIGUSR1) })
-		err = p.answers("http://"+addr+"/healthcheck", 10*time.Second)
+		if err = p.answers("http://"+addr+"/healthcheck", 10*time.Second); err == nil {
+			return addr
+		}
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return addr
+	t.Fatal(err)
+	return ""
 }

@@ -215,11 +215,20 @@ func (s *mariadb) stop() {
 	_ = s.cmd.Wait()
 }
 
+// ports are those that were given to tests of this process.
+var ports sync.Map
+
+// freePort returns a port that nobody listens on, each one once.
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+	for {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return 0, err
+		}
+		port := l.Addr().(*net.TCPAddr).Port
+		l.Close()
+		if _, given := ports.LoadOrStore(port, true); !given {
+			return port, nil
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }

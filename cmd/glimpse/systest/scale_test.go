@@ -26,6 +26,7 @@ type scaled struct {
 	dsn    string
 	images string // the folder
 	join   string
+	bin    string // of the nodes; "": the product's
 	nodes  []*testenv.Node
 	geo    chunk.Geometry
 }
@@ -37,7 +38,7 @@ type kept struct {
 	data []byte
 }
 
-// newScaled makes the database and the images, through a node that is gone
+// newScaled makes the database and the images, if any, through a node that is gone
 // afterwards: nobody has any of their bytes but the folder.
 func newScaled(t *testing.T, sizes ...int) (*scaled, []kept) {
 	s := &scaled{t: t, dsn: testenv.MariaDB(t), images: t.TempDir(), geo: chunk.Geometry{Chunk: 4 << 20, Extent: 1}}
@@ -52,6 +53,9 @@ func newScaled(t *testing.T, sizes ...int) (*scaled, []kept) {
 	defer db.Close()
 	_, err = db.Exec("INSERT INTO glimpse_setting (name, value) VALUES ('extent_chunks', '1')")
 	must(t, err)
+	if len(sizes) == 0 {
+		return s, nil
+	}
 	first.Start()
 	a := on(t, first.API)
 	var all []kept
@@ -74,7 +78,11 @@ func (s *scaled) start(more ...string) *testenv.Node {
 	if s.join == "" {
 		s.join = strings.TrimPrefix(sets[1], "listen.gossip=")
 	}
-	n := testenv.Glimpse(s.t, sets...)
+	n := testenv.Prepared(s.t, sets...)
+	if s.bin != "" {
+		n.Become(s.bin)
+	}
+	n.Start()
 	s.nodes = append(s.nodes, n)
 	return n
 }
@@ -151,7 +159,8 @@ func (k kept) part(api string, off, n int64) error {
 var unkept = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
 // clients read the first n bytes of an image over and over through addresses,
-// until stop, which says how often, and fails the test for each that failed.
+// until stop or the test's end, which says how often, and fails the test for each
+// that failed.
 func (k kept) clients(t *testing.T, each, n int, apis ...string) (stop func() int64) {
 	var wg sync.WaitGroup
 	var reads, failed atomic.Int64
@@ -174,12 +183,14 @@ func (k kept) clients(t *testing.T, each, n int, apis ...string) (stop func() in
 			})
 		}
 	}
-	return func() int64 {
+	stop = sync.OnceValue(func() int64 {
 		close(done)
 		wg.Wait()
 		t.Logf("%d downloads of %d bytes, %d failed", reads.Load(), n, failed.Load())
 		return reads.Load()
-	}
+	})
+	t.Cleanup(func() { stop() }) // before the nodes end
+	return stop
 }
 
 // ready waits until all nodes see these as ready, and nobody else.
