@@ -156,6 +156,7 @@ func (b *behind) write(k id, e *entry) bool {
 	b.health.note(err)
 	if err == nil {
 		b.t.Describe(e.object())
+		b.s.mem.awaited.leave(e.place)
 	}
 	return err == nil
 }

@@ -31,6 +31,10 @@
 //   - A reader holds no slab while it waits for its client, but for at most a
 //     quarter of all slabs that are sent from directly (memory.send). What a pool
 //     waiter takes from others is thus theirs only for the length of a copy.
+//   - A chunk that a reader has asked for and is not past yet leaves memory after
+//     all others, if the disk does not have it; so do at most a quarter of all
+//     slabs, of which the slowest readers lose theirs first. It may go for what
+//     zone or home wait for, so nobody waits for a reader.
 //   - At most half of the slabs wait for the disk. A fill takes its place among
 //     them with its slab, so fills slow down to the disk; a full, failing or
 //     stalled disk lifts the bound, and what it didn't take is counted (NotKept).
@@ -45,11 +49,13 @@
 // fill as any other, but for its source: a reader who joined it and finds that it
 // failed begins one of his own, and hears nothing of the failure.
 //
-// Read-ahead joins the fills that it began, but does not pin what they brought;
-// a reader that comes late finds it on disk or asks for it again.
+// Read-ahead joins the fills that it began, but does not pin what they brought. It
+// asks for no more than memory can keep until its reader comes (await.go). Where
+// more readers than that are at different chunks, or zone and home find nothing else
+// to evict, a reader that comes late finds its chunk on disk or asks for it again.
 //
 // Locks, outer before inner; no I/O under any of them:
 //
 //	Store.names -> Level.mu -> Store.mu -> run.mu -> pool.mu -> memory.polMu -> shard.mu -> entry.mu
-//	ledger.mu, health.mu, writer.mu and reader.mu are innermost: nothing is locked under them.
+//	awaited.mu, ledger.mu, health.mu, writer.mu and reader.mu are innermost: nothing is locked under them.
 package cachestore

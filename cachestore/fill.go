@@ -16,6 +16,8 @@ type fill struct {
 	off int64 // of the chunk in the object
 	n   int64 // bytes of the chunk
 
+	place *place // among what is awaited, while somebody wants the chunk
+
 	// Under r.mu.
 	e        *entry // nil before there is a slab, and once everybody has seen the end
 	wm       int64  // bytes of e that may be read
@@ -165,6 +167,7 @@ func (f *fill) join() bool {
 		return false
 	}
 	f.interest++
+	f.r.l.s.mem.awaited.take(f.place)
 	return true
 }
 
@@ -175,6 +178,9 @@ func (f *fill) leave() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	f.interest--
+	if f.interest == 0 {
+		r.l.s.mem.awaited.leave(f.place)
+	}
 	var current *fill
 	for _, o := range r.fills {
 		switch {

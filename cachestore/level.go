@@ -111,7 +111,9 @@ func (l *Level) joinOrStart(o chunk.Object, index, row int, blind bool) ([]*fill
 	// Only a run that has its first slab may take more: it must not wait for the
 	// first while it holds others.
 	sl, credit := s.pool.try(want{class: classAhead, n: 1, dirty: r.disk})
-	r.add(k, sl, credit)
+	p := new(place)
+	s.mem.awaited.take(p)
+	r.add(k, sl, credit, p)
 	if sl != nil {
 		l.extendLocked(r, index+1, row-1)
 	}
@@ -151,18 +153,20 @@ func (l *Level) newRun(o chunk.Object, index int) *run {
 	return r
 }
 
-// add puts a chunk at the end of a run, wanted by the one who starts it.
-func (r *run) add(k id, s *slab, credit bool) {
+// add puts a chunk at the end of a run, wanted by the one who starts it. p is its
+// place among what is awaited.
+func (r *run) add(k id, s *slab, credit bool, p *place) {
 	g := r.l.s.geo
-	f := &fill{r: r, id: k, off: g.Off(k.index), n: g.Len(k.index, r.o.Size), interest: 1}
+	f := &fill{r: r, id: k, off: g.Off(k.index), n: g.Len(k.index, r.o.Size), place: p, interest: 1}
 	if s != nil {
 		f.e = newEntry(f, s, credit)
 	}
 	r.fills = append(r.fills, f)
 }
 
-// extendLocked adds up to n missing chunks whose slabs are free, none of another
-// extent than the run's first chunk: that one may have another owner.
+// extendLocked adds up to n missing chunks whose slabs are free and for which
+// there is a place among what is awaited, none of another extent than the run's
+// first chunk: that one may have another owner.
 func (l *Level) extendLocked(r *run, index, n int) {
 	s := l.s
 	first := index
@@ -175,11 +179,16 @@ func (l *Level) extendLocked(r *run, index, n int) {
 		if l.fills[k] != nil || s.has(k) {
 			return
 		}
-		sl, credit := s.pool.try(want{class: classAhead, n: 1, dirty: r.disk})
-		if sl == nil {
+		p := new(place)
+		if !s.mem.awaited.ahead(p) {
 			return
 		}
-		r.add(k, sl, credit)
+		sl, credit := s.pool.try(want{class: classAhead, n: 1, dirty: r.disk})
+		if sl == nil {
+			s.mem.awaited.leave(p)
+			return
+		}
+		r.add(k, sl, credit, p)
 	}
 }
 

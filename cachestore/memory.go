@@ -41,6 +41,8 @@ type entry struct {
 	indexed bool
 	dropped bool // must not reach the disk
 	freed   bool
+
+	place *place // of what a fill brought; nil: it came otherwise
 }
 
 func (e *entry) bytes() []byte { return e.slab.b[:e.n] }
@@ -65,6 +67,7 @@ type memory struct {
 	pool    *pool
 	sending atomic.Int32 // entries that are being sent straight out of their slab
 	maxSend int32
+	awaited awaited
 
 	polMu sync.Mutex
 	pol   policy
@@ -82,6 +85,7 @@ func newMemory(pol policy) *memory {
 func (m *memory) setPool(p *pool) {
 	m.pool = p
 	m.maxSend = int32(max(1, p.total/4))
+	m.awaited.max = max(1, p.total/4)
 }
 
 func (m *memory) at(k id) *shard { return &m.shard[m.shardOf(k)] }
@@ -257,11 +261,19 @@ func (m *memory) lockTwo(a, b int) (unlock func()) {
 // evictable and evict serve the pool.
 func (m *memory) evictable() int64 { return m.free.Load() }
 
-func (m *memory) evict() (s *slab) {
+func (m *memory) evict(awaited bool) *slab {
 	m.polMu.Lock()
 	defer m.polMu.Unlock()
+	s := m.evictLocked(false)
+	if s == nil && awaited {
+		s = m.evictLocked(true)
+	}
+	return s
+}
+
+func (m *memory) evictLocked(awaited bool) (s *slab) {
 	may := func(k id) (gone bool) {
-		s, gone = m.tryEvict(k)
+		s, gone = m.tryEvict(k, awaited)
 		return gone
 	}
 	for s == nil {
@@ -272,9 +284,10 @@ func (m *memory) evict() (s *slab) {
 	return s
 }
 
-// tryEvict takes the slab of a chunk that nobody needs. gone is also true for
-// one that has left the index already: the policy may forget it.
-func (m *memory) tryEvict(k id) (s *slab, gone bool) {
+// tryEvict takes the slab of a chunk that nobody needs; of one that is awaited only
+// if that is said. gone is also true for one that has left the index already: the
+// policy may forget it.
+func (m *memory) tryEvict(k id, awaited bool) (s *slab, gone bool) {
 	sh := m.at(k)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -284,7 +297,7 @@ func (m *memory) tryEvict(k id) (s *slab, gone bool) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !e.evictableLocked() {
+	if !e.evictableLocked() || !awaited && m.awaited.has(e.place) {
 		return nil, false
 	}
 	e.indexed, e.freed = false, true

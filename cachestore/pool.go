@@ -39,7 +39,9 @@ type waiter struct {
 
 // evictor gives slabs back that hold cached bytes.
 type evictor interface {
-	evict() *slab     // nil: nothing can go now
+	// evict returns nil when nothing can go now. awaited says that what readers
+	// await may go too, when nothing else can.
+	evict(awaited bool) *slab
 	evictable() int64 // slabs that could go
 }
 
@@ -234,12 +236,13 @@ func (p *pool) putLocked(slabs []*slab) {
 
 // popLocked takes w.n slabs, all or none.
 func (p *pool) popLocked(w want) []*slab {
+	awaited := p.reserve(w.class) < p.reserve(classClient)
 	slabs := make([]*slab, 0, w.n)
 	for len(slabs) < w.n {
 		var s *slab
 		if n := len(p.free); n > 0 {
 			s, p.free = p.free[n-1], p.free[:n-1]
-		} else if s = p.cache.evict(); s == nil {
+		} else if s = p.cache.evict(awaited); s == nil {
 			p.free = append(p.free, slabs...)
 			return nil
 		}

@@ -309,7 +309,10 @@ func TestCloseEndsWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "closed", func() bool {
-		_, err := s.Level("home", o).Open(t.Context(), object(data), 0, -1)
+		b, err := s.Level("home", o).Open(t.Context(), object(data), 0, -1)
+		if err == nil {
+			_ = b.Close() // Close waits for it
+		}
 		return errors.Is(err, chunk.ErrUnavailable)
 	})
 }

@@ -136,7 +136,7 @@ func (l *Level) joinOrPull(o chunk.Object, index int, from chunk.Source) (f *fil
 	}
 	r := l.newRun(o, index)
 	r.from = from
-	r.add(k, nil, false)
+	r.add(k, nil, false, new(place)) // for readers who join
 	fills, err := l.startLocked(r)
 	if err != nil {
 		return nil, false, err

@@ -53,6 +53,7 @@ type reader struct {
 type current struct {
 	index  int
 	fill   *fill // joined
+	past   *fill // joined, and over: keeps the chunk awaited
 	disk   diskChunk
 	bad    diskChunk // found bad after some of it was sent: what comes instead is compared with it
 	waited bool      // its bytes come by a fill
@@ -171,8 +172,18 @@ func (r *reader) leaveFill() {
 	}
 }
 
+// passFill goes on without a fill that is over: its chunk is looked up anew, and
+// stays awaited until the reader is past it.
+func (r *reader) passFill() {
+	if r.cur.past != nil {
+		r.cur.past.leave()
+	}
+	r.cur.past, r.cur.fill = r.cur.fill, nil
+}
+
 func (r *reader) leaveChunk() {
 	r.leaveFill()
+	r.passFill()
 	for _, d := range []diskChunk{r.cur.disk, r.cur.bad} {
 		if d != nil {
 			_ = d.Close() // it was only read
@@ -196,7 +207,12 @@ func (r *reader) enter() error {
 	r.leaveChunk()
 	r.cur.index = index
 	r.see(index)
-	if r.cur.fill = r.window.take(index); r.cur.fill != nil {
+	r.cur.fill = r.window.take(index)
+	switch {
+	case r.cur.fill == nil:
+	case r.cur.fill.ended():
+		r.passFill()
+	default:
 		r.window.slide(index)
 	}
 	return nil
@@ -244,11 +260,14 @@ func (r *reader) look() (view, error) {
 		if at.f != nil {
 			r.cur.waited = true
 			v.e, v.part.to, err = at.f.next(r.ctx, v.part, r.cur.bad != nil)
-			if r.again(err) || err == nil && v.e == nil {
+			switch {
+			case r.again(err):
 				r.leaveFill()
 				continue
-			}
-			if err != nil {
+			case err == nil && v.e == nil:
+				r.passFill()
+				continue
+			case err != nil:
 				return view{}, err
 			}
 		}

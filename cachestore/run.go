@@ -84,7 +84,7 @@ func (r *run) slab() error {
 }
 
 func newEntry(f *fill, s *slab, credit bool) *entry {
-	return &entry{slab: s, n: int(f.n), id: f.id, about: f.r.o, pins: 1, dirty: credit}
+	return &entry{slab: s, n: int(f.n), id: f.id, about: f.r.o, pins: 1, dirty: credit, place: f.place}
 }
 
 // result is what a good fill has found out.
@@ -190,6 +190,7 @@ func (r *run) fail(f *fill, err error) {
 		err = context.Cause(r.ctx)
 	}
 	r.l.forget(f)
+	r.l.s.mem.awaited.leave(f.place)
 	r.mu.Lock()
 	e := f.e
 	f.e, f.err, f.done = nil, err, true
@@ -228,6 +229,7 @@ func (r *run) succeed(f *fill, res result) {
 
 	switch {
 	case zero:
+		s.mem.awaited.leave(f.place)
 		s.discard(e)
 		if keep && r.disk {
 			s.disk.markZero(r.o, k)

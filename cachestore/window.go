@@ -1,7 +1,7 @@
 package cachestore
 
 // window is a reader's read-ahead: fills that it has joined and will come to. It
-// keeps them wanted, but pins nothing: what is evicted before the reader comes is
+// keeps them awaited, but pins nothing: what is evicted before the reader comes is
 // found on disk or asked for again.
 type window struct {
 	r     *reader
@@ -35,22 +35,16 @@ func (w *window) hold(fills []*fill) {
 }
 
 // take hands over the fill of a chunk that the reader has come to; nil if there
-// is none or it is over.
+// is none.
 func (w *window) take(index int) *fill {
 	f := w.fills[index]
-	if f == nil {
-		return nil
-	}
 	delete(w.fills, index)
-	if f.ended() {
-		f.leave()
-		return nil
-	}
 	return f
 }
 
 // slide asks for the chunks behind index that are missing, in rows, while their
-// slabs are free and no more streams run than the reader may have.
+// slabs are free, memory can keep them until the reader comes, and no more streams
+// run than the reader may have.
 func (w *window) slide(index int) {
 	end := min(w.last(), index+w.r.s.readAhead)
 	for i := max(index+1, w.upTo); i <= end; {

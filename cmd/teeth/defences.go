@@ -37,6 +37,21 @@ var defences = []defence{
 		pkg: "cachestore", test: "TestManyReadersOneFill",
 	},
 	{
+		name: "read ahead once", file: "cachestore/memory.go",
+		old: "!awaited && m.awaited.has(e.place)", off: "false",
+		pkg: "cachestore", test: "TestReadAheadIsReadOnce",
+	},
+	{
+		name: "windows fit memory", file: "cachestore/await.go",
+		old: "if a.taken-oldest.since < staleAfter*a.max {", off: "if false {",
+		pkg: "cachestore", test: "TestWindowsFitMemory",
+	},
+	{
+		name: "awaited is no pin", file: "cachestore/await.go",
+		old: "\t\ta.removeLocked(a.oldestLocked())\n", off: "",
+		pkg: "cachestore", test: "TestAwaitedIsNoPin",
+	},
+	{
 		name: "revocable pins", file: "cachestore/send.go",
 		old: "if r.slow || r.s.pool.waiting.Load() > 0 || !r.s.mem.send(v.e) {", off: "if !r.s.mem.send(v.e) && false {",
 		pkg: "cachestore", test: "TestStalledClientsDontStarveTheNode",
