@@ -79,13 +79,14 @@ func (r *request) may(rule string, m image.Image) error {
 }
 
 // target is what rules can ask about an image. A share with the caller has been
-// tested by the look-up, so the caller is then the member that rules speak of.
+// tested by the look-up, so the caller is then the member that rules speak of,
+// unless it found its own image.
 func target(m image.Image, project string) policy.Target {
 	t := policy.Target{"visibility": string(m.Visibility), "image_id": m.ID, "status": string(m.Status)}
 	if m.Owner != nil {
 		t["project_id"], t["owner"], t["tenant"] = *m.Owner, *m.Owner, *m.Owner
 	}
-	if m.Visibility == image.Shared {
+	if m.Visibility == image.Shared && !m.OwnedBy(project) {
 		t["member_id"] = project
 	}
 	return t

@@ -96,6 +96,11 @@ func (s *Server) routes() fasthttp.RequestHandler {
 	add("HEAD", "/v2/images/{id}/file", noBody(download))
 	add("PUT", "/v2/images/{id}/tags/{tag}", timed(addTag))
 	add("DELETE", "/v2/images/{id}/tags/{tag}", timed(noBody(removeTag)))
+	get("/v2/images/{id}/members", members)
+	add("POST", "/v2/images/{id}/members", timed(addMember))
+	get("/v2/images/{id}/members/{member}", showMember)
+	add("PUT", "/v2/images/{id}/members/{member}", timed(answerShare))
+	add("DELETE", "/v2/images/{id}/members/{member}", timed(noBody(removeMember)))
 	add("POST", "/v2/images/{id}/actions/deactivate", timed(deactivate))
 	add("POST", "/v2/images/{id}/actions/reactivate", timed(reactivate))
 

@@ -34,8 +34,8 @@ type Members interface {
 	Members(ctx context.Context, imageID string) ([]image.Member, error)
 	// Member returns one of them; NotFound where there is none.
 	Member(ctx context.Context, imageID, project string) (image.Member, error)
-	// AddMember: Conflict where the project is a member already, TooLarge where
-	// the image then had more than limit members (negative: no limit).
+	// AddMember: TooLarge where the image has limit members (negative: no limit),
+	// else Conflict where the project is one of them.
 	AddMember(ctx context.Context, imageID, project string, limit int) (image.Member, error)
 	SetMemberStatus(ctx context.Context, imageID, project string, s image.MemberStatus) (image.Member, error)
 	RemoveMember(ctx context.Context, imageID, project string) error

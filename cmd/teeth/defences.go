@@ -137,6 +137,21 @@ var defences = []defence{
 		pkg: "proxy", test: "TestWhoSeesAndMayTouchAnImage",
 	},
 	{
+		name: "a share that has ended", file: "proxy/request.go",
+		old: "\tif image.KindOf(err) == image.NotFound && err != nil {\n\t\treturn false, nil", off: "\tif image.KindOf(err) == image.NotFound && err != nil {\n\t\treturn true, nil",
+		pkg: "proxy", test: "TestAShareShowsTheImageUntilItEnds",
+	},
+	{
+		name: "others' shares", file: "proxy/members.go",
+		old: "return r.admin || m.OwnedBy(r.who.ProjectID) || project == r.who.ProjectID", off: "return true || project == \"\"",
+		pkg: "proxy", test: "TestWhoMayDoWhatWithShares",
+	},
+	{
+		name: "no word for another project", file: "proxy/request.go",
+		old: "if m.Visibility == image.Shared && !m.OwnedBy(project) {", off: "if m.Visibility == image.Shared {",
+		pkg: "proxy", test: "TestWhoMayDoWhatWithShares",
+	},
+	{
 		name: "deactivation on hits", file: "proxy/download.go",
 		old: "if err == nil && m.Status == image.Deactivated && !r.admin {", off: "if err == nil && m.Status == image.Deactivated && false {",
 		pkg: "proxy", test: "TestDeactivation",

@@ -72,12 +72,12 @@ func (s *Store) AddMember(ctx context.Context, imageID, project string, limit in
 	if err != nil {
 		return image.Member{}, err
 	}
+	if n := len(r.live()) + 1; limit >= 0 && n > limit {
+		return image.Member{}, image.Errorf(image.TooLarge, "The limit has been exceeded on the number of allowed image members for this image. Attempted: %d, Maximum: %d", n, limit)
+	}
 	m := r.member(project)
 	if m != nil && !m.deleted {
 		return image.Member{}, image.Errorf(image.Conflict, "The target member %s is already associated with image %s.", project, imageID)
-	}
-	if n := len(r.live()) + 1; limit >= 0 && n > limit {
-		return image.Member{}, image.Errorf(image.TooLarge, "The limit has been exceeded on the number of allowed image members for this image. Attempted: %d, Maximum: %d", n, limit)
 	}
 	if m == nil {
 		s.lastID++

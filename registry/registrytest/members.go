@@ -70,6 +70,8 @@ func testMemberLimit(t *testing.T, r registry.Registry) {
 	must(t, err)
 	_, err = r.AddMember(t.Context(), m.ID, "p3", 1)
 	wantKind(t, err, image.TooLarge)
+	_, err = r.AddMember(t.Context(), m.ID, "p2", 1)
+	wantKind(t, err, image.TooLarge)
 	must(t, r.RemoveMember(t.Context(), m.ID, "p2"))
 	_, err = r.AddMember(t.Context(), m.ID, "p3", 1)
 	must(t, err)

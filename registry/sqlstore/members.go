@@ -86,14 +86,14 @@ func (db *DB) AddMember(ctx context.Context, imageID, project string, limit int)
 		if err != nil {
 			return err
 		}
+		if limit >= 0 && len(all)+1 > limit {
+			return image.Errorf(image.TooLarge, "The limit has been exceeded on the number of allowed image members for this image. Attempted: %d, Maximum: %d", len(all)+1, limit)
+		}
 		switch _, err := member(ctx, w.tx, id, project); {
 		case err == nil:
 			return image.Errorf(image.Conflict, "The target member %s is already associated with image %s.", project, id)
 		case image.KindOf(err) != image.NotFound:
 			return err
-		}
-		if limit >= 0 && len(all)+1 > limit {
-			return image.Errorf(image.TooLarge, "The limit has been exceeded on the number of allowed image members for this image. Attempted: %d, Maximum: %d", len(all)+1, limit)
 		}
 		n, err := w.exec("UPDATE image_members SET deleted = 0, deleted_at = NULL, status = 'pending', can_share = 0, updated_at = ? WHERE id = ("+
 			"SELECT id FROM (SELECT MAX(id) AS id FROM image_members WHERE image_id = ? AND member = ? AND deleted = 1) newest)", w.now, id, project)

@@ -70,6 +70,81 @@ func TestTheOpenstackClient(t *testing.T) {
 	}
 }
 
+// Two projects share an image by the clients' own commands: it is listed for whom
+// accepts it, and gone for whom it is taken back from.
+func TestClientsShareAnImage(t *testing.T) {
+	testenv.Need(t, "openstack", "glance")
+	_, k := withKeystone(t)
+	demo, alt := k.Env("demo", "demopw", "demo"), k.Env("alt", "altpw", "alt")
+	dir := t.TempDir()
+	file := filepath.Join(dir, "in")
+	random(t, file, 5<<20)
+	openstack := func(env []string, args ...string) string {
+		t.Helper()
+		return strings.TrimSpace(testenv.Run(t, env, "/usr/bin/openstack", args...))
+	}
+	glance := func(env []string, args ...string) string {
+		t.Helper()
+		return testenv.Run(t, env, "/usr/bin/glance", args...)
+	}
+	project := openstack(alt, "token", "issue", "-f", "value", "-c", "project_id")
+	id := image(t, openstack(demo, "image", "create", "-f", "json", "--file", file, "--disk-format", "raw", "--container-format", "bare", "--shared", "ours"))["id"].(string)
+	listed := func(when, want string, more ...string) {
+		t.Helper()
+		if l := openstack(alt, append([]string{"image", "list", "-f", "value", "-c", "Name"}, more...)...); l != want {
+			t.Errorf("%s: listed %q, want %q", when, l, want)
+		}
+	}
+	members := func(env []string, want string) {
+		t.Helper()
+		if l := openstack(env, "image", "member", "list", "-f", "value", id); l != id+" "+project+" "+want {
+			t.Errorf("%q, want %s", l, want)
+		}
+	}
+	if m := image(t, openstack(demo, "image", "add", "project", "-f", "json", id, project)); m["status"] != "pending" || m["member_id"] != project {
+		t.Errorf("add project: %v", m)
+	}
+	members(demo, "pending")
+	listed("pending", "")
+	listed("pending", "ours", "--member-status", "pending")
+	openstack(alt, "image", "set", "--accept", id)
+	members(alt, "accepted")
+	listed("accepted", "ours")
+	openstack(alt, "image", "save", "--file", filepath.Join(dir, "out"), "ours")
+	testenv.Run(t, nil, "cmp", file, filepath.Join(dir, "out"))
+	openstack(alt, "image", "set", "--reject", id)
+	members(demo, "rejected")
+	listed("rejected", "")
+	openstack(alt, "image", "set", "--pending", id)
+	members(alt, "pending")
+	if _, err := testenv.TryRun(t, demo, "/usr/bin/glance", "member-update", id, project, "accepted"); err == nil || !strings.Contains(err.Error(), "HTTP 403") {
+		t.Errorf("the owner accepts on behalf: %v", err)
+	}
+	openstack(demo, "image", "remove", "project", id, project)
+	if l := openstack(demo, "image", "member", "list", "-f", "value", id); l != "" {
+		t.Errorf("removed: %q", l)
+	}
+	if out, err := testenv.TryRun(t, alt, "/usr/bin/openstack", "image", "show", id); err == nil {
+		t.Errorf("removed, and yet shown: %s", out)
+	}
+
+	// glanceclient builds its members of the schema, and refuses what does not fit.
+	glance(demo, "member-create", id, project)
+	glance(alt, "member-update", id, project, "accepted")
+	for _, args := range [][]string{{"member-list", "--image-id", id}, {"member-get", id, project}} {
+		if out := glance(demo, args...); !strings.Contains(out, project) || !strings.Contains(out, "accepted") {
+			t.Errorf("%v: %s", args, out)
+		}
+	}
+	if out := glance(alt, "image-list", "--member-status", "accepted"); !strings.Contains(out, "ours") {
+		t.Errorf("list: %s", out)
+	}
+	glance(demo, "member-delete", id, project)
+	if out, err := testenv.TryRun(t, alt, "/usr/bin/glance", "image-show", id); err == nil || !strings.Contains(err.Error(), "HTTP 404") {
+		t.Errorf("deleted, and yet shown: %v %s", err, out)
+	}
+}
+
 func TestGlanceclient(t *testing.T) {
 	testenv.Need(t, "glance")
 	n, k := withKeystone(t)

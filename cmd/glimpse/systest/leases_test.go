@@ -82,6 +82,24 @@ func lives(id, name string, data []byte) []life {
 			ask(owner, "PATCH", at, fmt.Sprintf(`[{"op": "add", "path": "/name", "value": %q}, {"op": "add", "path": "/flavour", "value": %q}]`, name, name)),
 			200, sees(owner, at, 200, fmt.Sprintf(`"flavour":%q`, name)),
 		},
+		{ask(owner, "POST", at+"/members", `{"member": "p2"}`), 200, func(f front) error {
+			if code, body := f.ask(neighbor, "GET", at+"/file", ""); code != 200 || !bytes.Equal([]byte(body), data) {
+				return fmt.Errorf("shared, and the answer is %d with %d bytes", code, len(body))
+			}
+			return says(f, neighbor, "GET", at, 200, name)
+		}},
+		{ask(neighbor, "PUT", at+"/members/p2", `{"status": "accepted"}`), 200, func(f front) error {
+			if err := says(f, owner, "GET", at+"/members", 200, `"status":"accepted"`); err != nil {
+				return err
+			}
+			return says(f, neighbor, "GET", "/v2/images?visibility=shared", 200, id)
+		}},
+		{ask(owner, "DELETE", at+"/members/p2", ""), 204, func(f front) error {
+			if err := says(f, neighbor, "GET", at+"/file", 404, ""); err != nil {
+				return err
+			}
+			return says(f, neighbor, "GET", at, 404, "")
+		}},
 		{ask(owner, "PATCH", at, `[{"op": "replace", "path": "/visibility", "value": "community"}]`), 200, sees(neighbor, at, 200, name)},
 		{ask(owner, "PATCH", at, `[{"op": "replace", "path": "/visibility", "value": "private"}]`), 200, sees(neighbor, at, 404, "")},
 		{ask(operator, "POST", at+"/actions/deactivate", ""), 204, sees(owner, at+"/file", 403, "")},

@@ -9,8 +9,8 @@ import (
 )
 
 // An image lies in the Swift account of whoever uploads it, whose own client
-// finds it there; its container's lists follow its visibility; and it goes with
-// its record.
+// finds it there; its container's lists follow its visibility and its members; and
+// it goes with its record.
 func TestAnImageInItsUsersAccount(t *testing.T) {
 	testenv.Need(t, "swift")
 	k, srv := testenv.Keystone(t), testenv.SwiftKeystone(t)
@@ -41,6 +41,14 @@ func TestAnImageInItsUsersAccount(t *testing.T) {
 				t.Errorf("%q, not %q", strings.TrimSpace(l), want)
 			}
 		}
+	}
+	acl("")
+	if code, body := a.text("POST", "/v2/images/"+id+"/members", `{"member": "them"}`); code != 200 {
+		t.Fatal(code, body)
+	}
+	acl("them:*")
+	if code, body := a.text("DELETE", "/v2/images/"+id+"/members/them", ""); code != 204 {
+		t.Fatal(code, body)
 	}
 	acl("")
 	if code, body := a.text("PATCH", "/v2/images/"+id, `[{"op": "replace", "path": "/visibility", "value": "community"}]`, "Content-Type", v21); code != 200 {
