@@ -82,23 +82,33 @@ func (w *webImage) storm(clients int, nodes ...*testenv.Node) (failed []error) {
 }
 
 func (w *webImage) fetch(n *testenv.Node) error {
-	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, n.URL("/v2/images/"+w.id+"/file"), nil)
+	body, err := w.open(n)
 	if err != nil {
 		return err
+	}
+	defer body.Close()
+	return w.compare(body)
+}
+
+// open asks a node for the image.
+func (w *webImage) open(n *testenv.Node) (io.ReadCloser, error) {
+	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, n.URL("/v2/images/"+w.id+"/file"), nil)
+	if err != nil {
+		return nil, err
 	}
 	if w.token != "" {
 		r.Header.Set("X-Auth-Token", w.token)
 	}
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
-		return fmt.Errorf("%s: %s", resp.Status, text)
+		resp.Body.Close()
+		return nil, fmt.Errorf("%s: %s", resp.Status, text)
 	}
-	return w.compare(resp.Body)
+	return resp.Body, nil
 }
 
 // compare reads all and keeps nothing: a storm of many would need much memory.
@@ -395,15 +405,18 @@ func secured(t *testing.T, count int) (dir string, nodes []*testenv.Node, join s
 	return dir, nodes, join
 }
 
-// peerOf is the address of a node's peer plane.
-func peerOf(n *testenv.Node) string {
+// setting is what a node was given for a key.
+func setting(n *testenv.Node, key string) (value string) {
 	for _, a := range n.Args() {
-		if p, ok := strings.CutPrefix(a, "listen.peer="); ok {
-			return p
+		if v, ok := strings.CutPrefix(a, key+"="); ok {
+			value = v
 		}
 	}
-	return ""
+	return value
 }
+
+// peerOf is the address of a node's peer plane.
+func peerOf(n *testenv.Node) string { return setting(n, "listen.peer") }
 
 // A cluster as an operator makes it: a CA, a gossip key, certificates. Who has
 // none of them, or another cluster's, gets nowhere; a key is changed on the run.
