@@ -83,12 +83,15 @@ func prepared(t testing.TB, bin string, sets []string) *Node {
 	t.Helper()
 	n := &Node{t: t, bin: bin, Dir: t.TempDir(), sets: sets}
 	n.API, n.Ops = address(t), address(t)
-	t.Cleanup(func() {
-		if n.p != nil {
-			n.Stop()
-		}
-	})
+	t.Cleanup(n.stopped)
 	return n
+}
+
+// stopped stops a node that runs.
+func (n *Node) stopped() {
+	if n.p != nil {
+		n.Stop()
+	}
 }
 
 func address(t testing.TB) string {
@@ -113,8 +116,8 @@ func Configured(t testing.TB, file string, sets ...string) *Node {
 // and api and ops are its listeners. It is not started.
 func Filed(t testing.TB, file, dir, api, ops string) *Node {
 	t.Helper()
-	n := prepared(t, Binary(t), nil)
-	n.file, n.whole, n.Dir, n.API, n.Ops = file, true, dir, api, ops
+	n := &Node{t: t, bin: Binary(t), Dir: dir, API: api, Ops: ops, file: file, whole: true}
+	t.Cleanup(n.stopped)
 	return n
 }
 

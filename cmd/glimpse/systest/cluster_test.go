@@ -301,7 +301,7 @@ func TestNoClientSeesAnOwnerDie(t *testing.T) {
 	nodes[victim].Kill()
 	for i := range over {
 		if i%len(nodes) != victim && over[i].Load() {
-			t.Fatal("a client was done before the owner died: the test shows nothing")
+			t.Fatalf("a client was done before the owner died, and the test shows nothing: %v", errs[i])
 		}
 	}
 	storm.Wait()
