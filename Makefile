@@ -33,7 +33,7 @@ servers-stop: go ## end those stores, and throw the images in them away
 	@go build -o bin/servers ./cmd/servers
 	@bin/servers stop
 
-cluster: build ## three nodes of one cluster and MariaDB on loopback; Ctrl-C ends them
+cluster: build ## three nodes of one cluster and MariaDB on loopback, in ./glimpse-cluster; Ctrl-C ends them
 	@go build -o bin/localcluster ./cmd/localcluster
 	@exec bin/localcluster
 

@@ -22,8 +22,9 @@
 // had, the others without the edge nodes, after 45 s.
 //
 // An edge node speaks for itself alone; what others say of it counts by the number
-// that it gave its word. Nodes from before links refuse them: of a cluster that is
-// brought to this version the other zones come first, and then the edge.
+// that it gave its word. A list that makes no sense is counted and not taken. Nodes
+// from before links refuse them: of a cluster that is brought to this version the
+// other zones come first, and then the edge.
 //
 // What may be lost: any stream, at any byte; news, until the next exchange.
 //

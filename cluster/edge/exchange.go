@@ -94,6 +94,10 @@ func (f *Far) exchange(ctx context.Context, n ring.Node, k book) error {
 	}
 	got, err := decode(b)
 	if err != nil {
+		f.garbled.Add(1)
+		if f.lines.Allow() {
+			f.c.Log.WarnContext(ctx, "a node answers with a list of nodes that makes no sense", "node", n.Name, "id", n.ID, "peer", n.Peer)
+		}
 		return err
 	}
 	f.take(n.ID, got)

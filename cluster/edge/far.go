@@ -6,9 +6,11 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/yamux"
+	"golang.org/x/time/rate"
 
 	"glimpse/cluster/ring"
 	"glimpse/cluster/wire"
@@ -54,6 +56,9 @@ type Far struct {
 	task sync.WaitGroup
 	soon chan struct{} // there is something to tell
 
+	garbled atomic.Int64  // lists that made no sense
+	lines   *rate.Limiter // bounds what others can write into the log
+
 	mu     sync.Mutex
 	known  map[string]record         // edge nodes, but those of this gossip
 	heard  map[string][]ring.Node    // on an edge node: what each link's node sees of the others
@@ -68,12 +73,16 @@ type Far struct {
 // New returns a Far of a node.
 func New(c Config) *Far {
 	f := &Far{
-		c: c, soon: make(chan struct{}, 1), known: map[string]record{}, heard: map[string][]ring.Node{}, links: map[string]*link{},
+		c: c, soon: make(chan struct{}, 1), lines: rate.NewLimiter(rate.Every(time.Minute), 1), known: map[string]record{}, heard: map[string][]ring.Node{}, links: map[string]*link{},
 		inward: map[string]*yamux.Session{}, failed: map[string]time.Time{},
 	}
 	f.base, f.end = context.WithCancel(context.Background())
 	return f
 }
+
+// Garbled is how many nodes' answers were lists that made no sense, and were not
+// taken.
+func (f *Far) Garbled() int64 { return f.garbled.Load() }
 
 // Close ends all links and waits for them.
 func (f *Far) Close() {

@@ -102,9 +102,6 @@ func (m *Members) take(n *memberlist.Node) {
 	_, known := m.table[n.Name]
 	m.table[n.Name] = e
 	delete(m.gone, e.gossip)
-	if !e.ok {
-		m.badMeta++
-	}
 	later := e.ok && node.ID == m.self.ID && node.Epoch > m.self.Epoch
 	m.mu.Unlock()
 	signal(m.dirty)
@@ -113,7 +110,9 @@ func (m *Members) take(n *memberlist.Node) {
 	case later:
 		m.usurped(n.Name, e.gossip)
 	case !e.ok:
-		m.log.WarnContext(ctx, "a node is left out: what it tells of itself makes no sense", "node", n.Name, "gossip", e.gossip)
+		if m.says.first(badMeta, e.gossip) && m.says.rate.Allow() {
+			m.log.WarnContext(ctx, "a node is left out", "because", badMeta.String(), "node", n.Name, "gossip", e.gossip)
+		}
 	case !known && n.Name != m.name:
 		m.log.InfoContext(ctx, "a node is here", "node", n.Name, "name", node.Name, "zone", node.Zone, "gossip", e.gossip)
 	}

@@ -22,6 +22,7 @@ const (
 	garbled
 	conflict
 	overrun
+	badMeta
 	refusals // how many there are
 )
 
@@ -33,6 +34,7 @@ func (r refusal) String() string {
 		"it makes no sense",
 		"another node has the same id",
 		"more came than could be handled",
+		"what a node tells of itself makes no sense",
 	}[r]
 }
 

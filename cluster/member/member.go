@@ -101,12 +101,11 @@ type Members struct {
 
 	telling sync.Mutex // held while the others are told what this node is
 
-	mu      sync.Mutex
-	self    ring.Node
-	table   map[string]entry     // by the name in the gossip
-	others  []ring.Node          // that don't gossip here
-	gone    map[string]time.Time // gossip addresses of the lost
-	badMeta uint64
+	mu     sync.Mutex
+	self   ring.Node
+	table  map[string]entry     // by the name in the gossip
+	others []ring.Node          // that don't gossip here
+	gone   map[string]time.Time // gossip addresses of the lost
 
 	ended    atomic.Bool
 	joining  context.CancelFunc
@@ -301,7 +300,7 @@ func (m *Members) Stats() Stats {
 	n := m.says.counts()
 	s := Stats{
 		States:     map[string]int{"warming": 0, "ready": 0, "draining": 0, "client": 0},
-		WrongLabel: n[wrongLabel], NoLabel: n[noLabel], WrongKey: n[wrongKey], Garbled: n[garbled], Overrun: n[overrun], Conflicts: n[conflict],
+		WrongLabel: n[wrongLabel], NoLabel: n[noLabel], WrongKey: n[wrongKey], Garbled: n[garbled], Overrun: n[overrun], Conflicts: n[conflict], BadMeta: n[badMeta],
 	}
 	for _, node := range m.Ring().Nodes() {
 		if node.Role == ring.Client {
@@ -310,9 +309,6 @@ func (m *Members) Stats() Stats {
 			s.States[node.State.String()]++
 		}
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	s.BadMeta = m.badMeta
 	return s
 }
 

@@ -319,6 +319,16 @@ func TestANodeThatMakesNoSenseIsLeftOut(t *testing.T) {
 			t.Errorf("%d counted, %d lines", n.Stats().BadMeta, n.logs.lines("left out"))
 		}
 	}
+	// However often it says so.
+	if err := x.SetState(t.Context(), ring.Draining); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range nodes {
+		until(t, "it is counted again", func() bool { return n.Stats().BadMeta > 1 })
+		if got := n.logs.lines("left out"); got != 1 {
+			t.Errorf("%d lines", got)
+		}
+	}
 }
 
 func TestConfigIsChecked(t *testing.T) {

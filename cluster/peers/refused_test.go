@@ -208,7 +208,8 @@ func TestAQuestionOfALaterVersionIsNoBadAsk(t *testing.T) {
 	}
 }
 
-// Huge headers, and bytes that are no HTTP, end the connection.
+// Huge headers, and bytes that are no HTTP, end the connection. It is said and
+// counted.
 func TestNoiseIsAnsweredAndCut(t *testing.T) {
 	s := listen(t, serve.Config{Local: &clustertest.Local{}})
 	for name, b := range map[string][]byte{
@@ -225,6 +226,47 @@ func TestNoiseIsAnsweredAndCut(t *testing.T) {
 			t.Errorf("%s: %q", name, line)
 		}
 		conn.Close()
+	}
+	until(t, "both are counted", func() bool { return s.Counts().Cut == 2 })
+	if n := strings.Count(s.log.String(), "before it made a request"); n != 2 {
+		t.Errorf("%d lines:\n%s", n, s.log)
+	}
+}
+
+// Who shows a good certificate and then dribbles headers is cut, counted, and named
+// in a line. Who only opens a connection, as a client does that then needs none, was
+// refused nothing.
+func TestSlowHeadersAreCut(t *testing.T) {
+	t.Parallel() // it takes the bound of a request
+	a := newAuthority(t)
+	s := listen(t, serve.Config{Local: &clustertest.Local{}, Identity: a.node(label, clustertest.Other)})
+	open := func(text string) net.Conn {
+		c, err := tls.Dial("tcp", s.at.Peer, a.node(label, clustertest.Self).Client(clustertest.Other))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(c, text); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	silent := open("")
+	defer silent.Close()
+	slow := open("POST " + wire.Ping + " HTTP/1.1\r\nHost: peer\r\nX-Slow: ")
+	defer slow.Close()
+	for _, c := range []net.Conn{slow, silent} {
+		_, _ = io.Copy(io.Discard, c) // until it is cut
+	}
+	until(t, "it is counted", func() bool { return s.Counts().Cut > 0 })
+	p := asker(t, peers.Config{Identity: a.node(label, clustertest.Self)})
+	if err := p.Ping(t.Context(), s.at); err != nil {
+		t.Error(err)
+	}
+	if n := s.Counts(); n.Cut != 1 || n.Refused+n.Bad != 0 {
+		t.Errorf("%+v", n)
+	}
+	if log := s.log.String(); strings.Count(log, "\n") != 1 || !strings.Contains(log, "from="+slow.LocalAddr().String()) {
+		t.Errorf("it says:\n%s", log)
 	}
 }
 
@@ -279,6 +321,12 @@ func TestFloodsMeetTheirBounds(t *testing.T) {
 		dial()
 	}
 	until(t, "five are too many", func() bool { return s.Counts().Crowded == 5 })
+	// A bound that is met is said once, however often.
+	for _, line := range []string{"asks are put off", "connections are closed"} {
+		if n := strings.Count(s.log.String(), line); n != 1 {
+			t.Errorf("%d lines that %s:\n%s", n, line, s.log)
+		}
+	}
 	close(h.free)
 }
 

@@ -13,10 +13,11 @@ type Counts struct {
 	Crowded int64 // connections over the bound
 	Refused int64 // no certificate or a wrong one, another node's name
 	Bad     int64 // asks that make no sense
+	Cut     int64 // connections that sent something and never came to a whole request
 }
 
 type counters struct {
-	asks, bytes, waits, gone, failed, busy, crowded, refused, bad atomic.Int64
+	asks, bytes, waits, gone, failed, busy, crowded, refused, bad, cut atomic.Int64
 }
 
 // Counts returns the counters as they are now.
@@ -24,6 +25,6 @@ func (s *Server) Counts() Counts {
 	c := &s.counts
 	return Counts{
 		Asks: c.asks.Load(), Bytes: c.bytes.Load(), Waits: c.waits.Load(), Gone: c.gone.Load(), Failed: c.failed.Load(),
-		Busy: c.busy.Load(), Crowded: c.crowded.Load(), Refused: c.refused.Load(), Bad: c.bad.Load(),
+		Busy: c.busy.Load(), Crowded: c.crowded.Load(), Refused: c.refused.Load(), Bad: c.bad.Load(), Cut: c.cut.Load(),
 	}
 }

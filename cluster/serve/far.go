@@ -15,7 +15,7 @@ import (
 // members exchanges lists of nodes.
 func (s *Server) members(w http.ResponseWriter, r *http.Request) {
 	a, ok := s.askOf(w, r, wire.MaxAsk+wire.MaxBook)
-	if !ok || !s.place(w, s.calls) {
+	if !ok || !s.place(w, r, s.calls) {
 		return
 	}
 	defer s.calls.give()
@@ -32,7 +32,7 @@ func (s *Server) members(w http.ResponseWriter, r *http.Request) {
 // link makes of a connection one on which its asker is asked.
 func (s *Server) link(w http.ResponseWriter, r *http.Request) {
 	a, ok := s.ask(w, r)
-	if !ok || !s.place(w, s.links) {
+	if !ok || !s.place(w, r, s.links) {
 		return
 	}
 	defer s.links.give()
@@ -42,7 +42,7 @@ func (s *Server) link(w http.ResponseWriter, r *http.Request) {
 // via makes of a connection one that leads to a node with a link to this one.
 func (s *Server) via(w http.ResponseWriter, r *http.Request) {
 	a, ok := s.ask(w, r)
-	if !ok || !s.place(w, s.ways) {
+	if !ok || !s.place(w, r, s.ways) {
 		return
 	}
 	defer s.ways.give()

@@ -67,7 +67,7 @@ func (s *Server) vitals(w http.ResponseWriter, r *http.Request) {
 
 // calling answers a call, if there is a place for it.
 func (s *Server) calling(w http.ResponseWriter, r *http.Request, a wire.Ask, fn func(context.Context) ([]byte, error)) {
-	if !s.place(w, s.calls) {
+	if !s.place(w, r, s.calls) {
 		return
 	}
 	defer s.calls.give()

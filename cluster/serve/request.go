@@ -83,12 +83,13 @@ func (s *Server) unknown(w http.ResponseWriter, r *http.Request) {
 }
 
 // place takes a place, or turns the asker away.
-func (s *Server) place(w http.ResponseWriter, p places) bool {
+func (s *Server) place(w http.ResponseWriter, r *http.Request, p places) bool {
 	if p.take() {
 		s.counts.asks.Add(1)
 		return true
 	}
 	s.counts.busy.Add(1)
+	s.say(s.busy, "asks are put off", fmt.Sprintf("there are %d of this kind already: %s", cap(p), r.URL.Path), r.RemoteAddr)
 	http.Error(w, "busy, ask again", http.StatusServiceUnavailable)
 	return false
 }
@@ -114,7 +115,7 @@ func (s *Server) opens(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p := s.places(a.Ask)
-	if !s.place(w, p) {
+	if !s.place(w, r, p) {
 		return
 	}
 	defer p.give()
@@ -130,7 +131,7 @@ func (s *Server) stats(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, http.StatusBadRequest, err)
 		return
 	}
-	if !s.place(w, s.stat) {
+	if !s.place(w, r, s.stat) {
 		return
 	}
 	defer s.stat.give()
@@ -152,7 +153,7 @@ func (s *Server) drops(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, http.StatusBadRequest, errors.New("a drop without an image's id"))
 		return
 	}
-	if !s.place(w, s.calls) {
+	if !s.place(w, r, s.calls) {
 		return
 	}
 	defer s.calls.give()
@@ -175,7 +176,7 @@ func (s *Server) refuseOpen(w http.ResponseWriter, r *http.Request, a wire.Ask, 
 
 func (s *Server) pings(w http.ResponseWriter, r *http.Request) {
 	a, ok := s.ask(w, r)
-	if !ok || !s.place(w, s.calls) {
+	if !ok || !s.place(w, r, s.calls) {
 		return
 	}
 	defer s.calls.give()

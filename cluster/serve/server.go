@@ -90,6 +90,9 @@ const (
 	idle      = 2 * time.Minute
 )
 
+// quiet is how often it is said that a bound is met.
+var quiet = rate.Every(time.Minute)
+
 // Server answers peers.
 type Server struct {
 	cfg   Config
@@ -98,6 +101,7 @@ type Server struct {
 	stop  context.CancelFunc // ends it
 	conns sync.WaitGroup
 	open  atomic.Int64 // connections
+	talks talks
 
 	inbox *inbox
 	taken sync.WaitGroup // connections that are something else by now
@@ -105,6 +109,7 @@ type Server struct {
 	zone, home, resident, stat, calls, links, ways places
 	counts                                         counters
 	lines                                          *rate.Limiter // bounds what others can write into the log
+	busy, crowd                                    *rate.Limiter // of what a storm does, too
 }
 
 // New returns a server that listens nowhere yet.
@@ -114,7 +119,7 @@ func New(c Config) *Server {
 		cfg: c, zone: make(places, c.Zone), home: make(places, c.Home), resident: make(places, c.Resident),
 		stat: make(places, c.Stats), calls: make(places, c.Calls), links: make(places, c.Links), ways: make(places, c.Ways),
 		inbox: newInbox(),
-		lines: rate.NewLimiter(1, 20),
+		lines: rate.NewLimiter(1, 20), busy: rate.NewLimiter(quiet, 1), crowd: rate.NewLimiter(quiet, 1),
 	}
 	base, stop := context.WithCancel(context.Background())
 	s.base, s.stop = base, stop
@@ -140,10 +145,11 @@ func New(c Config) *Server {
 	var only http.Protocols
 	only.SetHTTP1(true)
 	s.http = http.Server{
-		Handler: mux, Protocols: &only, MaxHeaderBytes: maxHeader,
+		Handler: heard(mux), Protocols: &only, MaxHeaderBytes: maxHeader,
 		// No ReadTimeout: it would end the context of a long answer.
 		ReadHeaderTimeout: handshake, IdleTimeout: idle,
 		BaseContext: func(net.Listener) context.Context { return base },
+		ConnContext: s.talks.begin,
 		ConnState:   s.track,
 		ErrorLog:    log.New(&logWriter{s}, "", 0),
 	}
@@ -190,16 +196,24 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// track counts connections and closes those over the bound.
+// track counts connections, closes those over the bound, and notes those that
+// end within a request.
 func (s *Server) track(c net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
 		s.conns.Add(1)
 		if s.open.Add(1) > int64(s.cfg.Conns) {
 			s.counts.crowded.Add(1)
+			s.say(s.crowd, "connections are closed", fmt.Sprintf("there are %d already", s.cfg.Conns), c.RemoteAddr().String())
 			c.Close()
 		}
+	case http.StateActive:
+		s.talks.of(c).says()
 	case http.StateClosed, http.StateHijacked:
+		if s.talks.end(c) && state == http.StateClosed {
+			s.counts.cut.Add(1)
+			s.warn("a connection was closed before it made a request", "what it sent came too slowly, was too long, or is no HTTP", c.RemoteAddr().String())
+		}
 		s.open.Add(-1)
 		s.conns.Done()
 	}
@@ -219,7 +233,12 @@ func (w *logWriter) Write(b []byte) (int, error) {
 }
 
 func (s *Server) warn(what, why, from string) {
-	if s.lines.Allow() {
+	s.say(s.lines, what, why, from)
+}
+
+// say writes a line, if there may be one.
+func (s *Server) say(may *rate.Limiter, what, why, from string) {
+	if may.Allow() {
 		s.cfg.Log.Warn("peer plane", slog.String("what", what), slog.String("why", why), slog.String("from", from))
 	}
 }

@@ -119,7 +119,8 @@ func (c clusterCollector) Collect(out chan<- prometheus.Metric) {
 	}
 	s := c.c.server.Counts()
 	for why, n := range map[string]int64{
-		"busy": s.Busy, "connections": s.Crowded, "certificate": s.Refused, "bad ask": s.Bad,
+		"busy": s.Busy, "connections": s.Crowded, "certificate": s.Refused, "bad ask": s.Bad, "no request": s.Cut, "node list": c.c.far.Garbled(),
+		"same id": int64(seen.Conflicts), "node description": int64(seen.BadMeta),
 		"label": int64(seen.WrongLabel), "no label": int64(seen.NoLabel), "gossip flood": int64(seen.Overrun), "gossip key": int64(seen.WrongKey), "garbled gossip": int64(seen.Garbled),
 	} {
 		count(refusedDesc, n, why)

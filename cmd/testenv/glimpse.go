@@ -73,6 +73,7 @@ type Node struct {
 	Dir      string // data_dir
 	API, Ops string // host:port
 	file     string // of its configuration; "": none
+	whole    bool   // the file says all
 	sets     []string
 	p        *process
 	in       func(func() error) error // runs what starts the process; nil: here
@@ -103,12 +104,15 @@ func prepared(t testing.TB, bin string, sets []string) *Node {
 	t.Helper()
 	n := &Node{t: t, bin: bin, Dir: t.TempDir(), sets: sets}
 	n.API, n.Ops = address(t), address(t)
-	t.Cleanup(func() {
-		if n.p != nil {
-			n.Stop()
-		}
-	})
+	t.Cleanup(n.stopped)
 	return n
+}
+
+// stopped stops a node that runs.
+func (n *Node) stopped() {
+	if n.p != nil {
+		n.Stop()
+	}
 }
 
 func address(t testing.TB) string {
@@ -129,8 +133,20 @@ func Configured(t testing.TB, file string, sets ...string) *Node {
 	return n
 }
 
+// Filed is a node that is as its configuration file says, where dir is its data_dir
+// and api and ops are its listeners. It is not started.
+func Filed(t testing.TB, file, dir, api, ops string) *Node {
+	t.Helper()
+	n := &Node{t: t, bin: Binary(t), Dir: dir, API: api, Ops: ops, file: file, whole: true}
+	t.Cleanup(n.stopped)
+	return n
+}
+
 // Args are the node's arguments after a command such as serve.
 func (n *Node) Args() []string {
+	if n.whole {
+		return []string{"--config", n.file}
+	}
 	all := append([]string{"data_dir=" + n.Dir, "listen.api=" + n.API, "listen.ops=" + n.Ops, "cache.memory.size=256MiB"}, n.sets...)
 	args := make([]string, 0, 2*len(all)+2)
 	if n.file != "" {

@@ -1,10 +1,7 @@
 package systest
 
 import (
-	"os"
 	"os/exec"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,40 +10,18 @@ import (
 	"glimpse/cmd/testenv"
 )
 
-// block is a list of commands in the README, under its name.
-var block = regexp.MustCompile("(?s)<!-- test: (\\w+) -->\n```console\n(.*?)```")
-
-// shell runs commands as somebody would who stands in the project's folder; its
-// files are copies.
-func shell(t *testing.T, commands string) {
-	t.Helper()
-	dir := t.TempDir()
-	for _, f := range []string{"README.md", "glimpse.example.yaml"} {
-		b, err := os.ReadFile(filepath.Join("..", "..", "..", f))
-		must(t, err)
-		must(t, os.WriteFile(filepath.Join(dir, f), b, 0o600))
-	}
-	must(t, os.Mkdir(filepath.Join(dir, "bin"), 0o755))
-	must(t, os.Symlink(testenv.Binary(t), filepath.Join(dir, "bin", "glimpse")))
-	cmd := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", commands)
-	cmd.Dir = dir
-	cmd.Env = append(testenv.Environ(), "PATH=/usr/bin:"+os.Getenv("PATH"))
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s\n%s", err, commands, out)
-	}
-}
-
 func TestTheCommandsOfTheREADME(t *testing.T) {
 	testenv.Need(t, "curl", "openstack")
-	b, err := os.ReadFile("../../../README.md")
-	must(t, err)
-	blocks := block.FindAllStringSubmatch(string(b), -1)
-	if len(blocks) < 3 {
-		t.Fatalf("only %d blocks of commands", len(blocks))
+	all := testenv.Commands(t)
+	if len(all) < 4 {
+		t.Fatalf("only %d blocks of commands", len(all))
 	}
+	delete(all, "cluster") // run by the test of cmd/localcluster
 	n := testenv.Glimpse(t)
-	for _, m := range blocks {
-		t.Run(m[1], func(t *testing.T) { shell(t, strings.ReplaceAll(m[2], "127.0.0.1:9292", n.API)) })
+	for name, commands := range all {
+		t.Run(name, func(t *testing.T) {
+			testenv.Shell(t, testenv.Desk(t), strings.ReplaceAll(commands, "127.0.0.1:9292", n.API))
+		})
 	}
 }
 
@@ -64,7 +39,7 @@ func TestTheCommandsThatANodePrints(t *testing.T) {
 			commands = append(commands, strings.TrimSpace(l))
 		}
 	}
-	shell(t, strings.Join(commands, "\n")+"\ncmp README.md first.img\n")
+	testenv.Shell(t, testenv.Desk(t), strings.Join(commands, "\n")+"\ncmp README.md first.img\n")
 }
 
 func TestInterruptEndsANode(t *testing.T) {
