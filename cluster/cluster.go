@@ -34,6 +34,9 @@ type Ask struct {
 	// ResidentOnly asks for what is there, or on its way from outside already.
 	ResidentOnly bool
 	From         string // the asker's node id
+	// Peer is the host:port of the asker's own peer listener, "" where it does not say.
+	// Who has not heard of the asker yet can ask it back.
+	Peer string
 }
 
 // Peers speaks to the other nodes.

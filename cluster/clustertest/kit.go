@@ -116,7 +116,7 @@ func (k *kit) asks(t *testing.T) {
 		return b.Open(ctx, q, off, n)
 	}})
 	for _, want := range []cluster.Ask{
-		{Level: cluster.Zone}, {Level: cluster.Home}, {Level: cluster.Zone, ResidentOnly: true},
+		{Level: cluster.Zone}, {Level: cluster.Home}, {Level: cluster.Zone, ResidentOnly: true, Peer: "10.0.0.1:9293"},
 	} {
 		want.Object, want.Geometry = askFor(size).Object, Geometry
 		ask := want
@@ -179,6 +179,7 @@ func (k *kit) badAsks(t *testing.T) {
 		"past the end": {func(*cluster.Ask) {}, size - 1, 2, chunk.ErrRange},
 		"an upload":    {func(q *cluster.Ask) { q.Object.Key = "u:1" }, 0, 1, cluster.ErrAway},
 		"no key":       {func(q *cluster.Ask) { q.Object.Key = "" }, 0, 1, cluster.ErrAway},
+		"long address": {func(q *cluster.Ask) { q.Peer = strings.Repeat("a", 300) }, 0, 1, cluster.ErrAway},
 		"long text":    {func(q *cluster.Ask) { q.Object.Ref = strings.Repeat("r", 3000) }, 0, 1, cluster.ErrAway},
 	} {
 		q := askFor(size)

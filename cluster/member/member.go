@@ -99,7 +99,7 @@ type Members struct {
 	dirty    chan struct{} // the table has changed
 	loss     chan struct{} // a member is gone
 
-	telling sync.Mutex // held while the others are told what this node is
+	telling chan struct{} // a place for who tells the others what this node is
 
 	mu     sync.Mutex
 	self   ring.Node
@@ -135,6 +135,7 @@ func New(c Config) (*Members, error) {
 	m := &Members{
 		c: c, name: nameOf(c.Self), log: c.Log, says: newGossipLog(c.Log), self: c.Self,
 		table: map[string]entry{}, gone: map[string]time.Time{}, dirty: make(chan struct{}, 1), loss: make(chan struct{}, 1),
+		telling: make(chan struct{}, 1),
 	}
 	mc, err := m.configure()
 	if err != nil {
@@ -324,8 +325,12 @@ func (m *Members) SetState(ctx context.Context, s ring.State) error {
 
 // announce tells the others what this node is now.
 func (m *Members) announce(ctx context.Context) error {
-	m.telling.Lock() // of two calls at once the later number could be on the earlier state
-	defer m.telling.Unlock()
+	select { // of two calls at once the later number could be on the earlier state
+	case m.telling <- struct{}{}:
+		defer func() { <-m.telling }()
+	case <-ctx.Done():
+		return fmt.Errorf("telling the cluster of a new state: %w", context.Cause(ctx))
+	}
 	if m.ended.Load() {
 		return nil
 	}

@@ -124,6 +124,70 @@ func TestOnlyWhatMustMoveMoves(t *testing.T) {
 	// The way back moves the same extents, by the definition of moves.
 }
 
+// believers are nodes that came to one list of members in ways of their own: each
+// heard it in another order, with what earlier starts said among it, and through
+// other rings before. Node i also knows of i clients, which come first by their ids.
+func believers(nodes []Node) []*Ring {
+	rings := []*Ring{New(nodes, nil)}
+	for seed := range uint64(2) {
+		rnd := rand.New(rand.NewPCG(seed, 1))
+		heard := slices.Clone(nodes)
+		for i, n := range nodes {
+			n.Epoch, n.Weight, n.Zone, n.State = n.Epoch-1, int64(rnd.IntN(9)), nodes[(i+1)%len(nodes)].Zone, Ready
+			heard = append(heard, n)
+		}
+		for i := range seed + 1 {
+			heard = append(heard, Node{ID: fmt.Sprint("0", i), Zone: "a", Weight: 1 << 40, Role: Client})
+		}
+		rnd.Shuffle(len(heard), func(i, j int) { heard[i], heard[j] = heard[j], heard[i] })
+		var r *Ring
+		for n := 1; n <= len(heard); n++ {
+			r = New(heard[:n], r)
+		}
+		rings = append(rings, r)
+	}
+	return rings
+}
+
+// Every node gives the same answer, for every extent: the owner in each zone, and
+// at home those that come after it too.
+func TestEveryNodeGivesTheSameAnswer(t *testing.T) {
+	nodes := append(members("a", 1<<40, 1<<40, 2<<40, 3<<38), members("b", 1<<40, 1<<39, 1<<40)...)
+	for i := range nodes {
+		nodes[i].Epoch = uint32(1 + i)
+	}
+	nodes[1].State, nodes[2].State, nodes[6].Edge = Draining, Warming, true
+	rings := believers(nodes)
+	for i, r := range rings[1:] {
+		if r.Prev() == nil || !slices.Equal(r.Nodes()[i+1:], rings[0].Nodes()) {
+			t.Fatalf("node %d has other members, or none before: the test shows nothing", i+1)
+		}
+	}
+	homes := map[string]int{}
+	each(func(k chunk.Key, e int) {
+		x := hash(k, e)
+		var inA, inB int
+		var home [3]scored
+		for i, r := range rings {
+			a, b := r.owners["a"].first(x)-i, r.owners["b"].first(x)-i
+			var room [3]scored
+			for j := range r.home.top(x, len(room), room[:0]) {
+				room[j].index -= i // its clients
+			}
+			if i == 0 {
+				inA, inB, home = a, b, room
+				homes[r.nodes[room[0].index].ID]++
+			}
+			if a != inA || b != inB || room != home {
+				t.Fatalf("node %d, extent %d of %s: %d, %d, %v, and not %d, %d, %v", i, e, k, a, b, room, inA, inB, home)
+			}
+		}
+	})
+	if len(homes) != 5 {
+		t.Errorf("%d nodes are home to something, not 5", len(homes))
+	}
+}
+
 func drawNodes(t *rapid.T) []Node {
 	n := rapid.IntRange(0, 12).Draw(t, "n")
 	nodes := make([]Node, n)

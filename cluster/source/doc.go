@@ -10,10 +10,13 @@
 //
 // Before a level goes outward (zone to home, home to the origin) it looks around:
 // it asks, in parallel and for at most 200 ms, the owner under the previous ring,
-// its next two candidates, and who asked it lately for the same extent, for what
-// they have; of an object that was hashed meanwhile, then who owned the extent under
+// its next two candidates, and who asked it lately for the same extent (at the
+// address that came with the ask, where this node does not know it) for what they
+// have; of an object that was hashed meanwhile, then who owned the extent under
 // its former name. Of two nodes that look around at once for the same extent the one
-// with the smaller id goes on, and the other one follows it. Home also asks the
+// with the smaller id goes on, and the other one follows it: nobody goes outward who
+// was asked since he looked around last. So a change of the ring that some nodes have
+// heard of and others have not costs no second copy. Home also asks the
 // node through which the image was uploaded, as the registry knows; that one is
 // waited for a second, and while it has something of the image the origin is read
 // chunk by chunk, so that what it could not keep is all that is read.
@@ -43,7 +46,10 @@
 //
 // What may be lost: the memory of who asked lately, of what is hot and of who
 // uploaded what is bounded, and short; without it an extent may come out of an
-// origin twice while nodes disagree. Rumours.
+// origin twice while nodes disagree. So it may where they disagree about more than
+// one change, and two owners by different rings look at neither the other one nor
+// are looked at by it; and where who is asked is silent for longer than a look around
+// takes. Rumours.
 //
 // Locks: race.mu, then pace.mu; Router.mu and heat.mu are innermost. None is held
 // across a call out of the package.

@@ -132,7 +132,7 @@ func TestTheUploaderIsJudgedByItsOwnAnswers(t *testing.T) {
 		p := place{cluster.Home, o.Key, 0}
 		w.busy = func(at string, q cluster.Ask) bool {
 			if at == uploader {
-				r.remember(p, nodes[2].ID) // who will not answer
+				r.remember(p, nodes[2].ID, "") // who will not answer
 			}
 			return false
 		}

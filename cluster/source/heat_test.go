@@ -124,10 +124,10 @@ func TestHeatIsBounded(t *testing.T) {
 			o := chunk.Object{Key: chunk.Key(fmt.Sprint("p:", i))}
 			r.Seen(o, 0)
 			r.heat.ask(place{1, o.Key, 0}, "node-01")
-			r.remember(place{1, o.Key, 0}, "node-01")
+			r.remember(place{1, o.Key, 0}, "node-01", "")
 		}
 		for j := range 3 * mostOfOne {
-			r.remember(place{1, "p:0", 0}, fmt.Sprint(j))
+			r.remember(place{1, "p:0", 0}, fmt.Sprint(j), "")
 		}
 		if r.heat.here.Len() > mostHeat || r.heat.asked.Len() > mostHeat || r.askers.Len() > mostAsked {
 			t.Errorf("%d, %d and %d extents are remembered", r.heat.here.Len(), r.heat.asked.Len(), r.askers.Len())

@@ -13,6 +13,7 @@ const (
 	askedFor  = 10 * time.Second // how long an asker is remembered
 	mostAsked = 4096             // extents whose askers are remembered
 	mostOfOne = 16               // askers of one extent
+	mostLooks = 4                // that a relay begins anew because somebody has asked
 )
 
 // lookAround asks nodes for what they have of an extent; whoever answers first is
@@ -23,22 +24,51 @@ func (r *Router) lookAround(p place, near []ring.Node) step {
 	}}
 }
 
-// note counts chunks that are on their way from outside.
-func (r *Router) note(level cluster.Level, key chunk.Key, from, to, by int) {
+// alone is what a look around ends with where nobody has what is wanted.
+type alone struct {
+	level cluster.Level
+	asks  uint64 // that were heard, when there was nobody left to ask
+}
+
+func (*alone) Error() string { return cluster.ErrNotResident.Error() }
+func (*alone) Unwrap() error { return cluster.ErrNotResident }
+
+// goOut notes that chunks are on their way from outside, unless somebody has asked
+// for their extent since a look around ended, and has got nothing. a is nil where there
+// was none.
+func (r *Router) goOut(p place, a *alone, from, to int) bool {
+	self, rg := r.c.Members.Self().ID, r.c.Members.Ring()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if a != nil && len(r.seekers(p, a.asks, self, rg)) > 0 {
+		return false
+	}
+	r.note(p, from, to, 1)
+	return true
+}
+
+// comeBack takes back what goOut has noted.
+func (r *Router) comeBack(p place, from, to int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.note(p, from, to, -1)
+}
+
+// note counts chunks that are on their way from outside. It holds mu.
+func (r *Router) note(p place, from, to, by int) {
 	for i := from; i < to; i++ {
-		w := way{level, key, i}
+		w := way{p.level, p.key, i}
 		if r.outward[w] += by; r.outward[w] == 0 {
 			delete(r.outward, w)
 		}
 	}
 }
 
-// tour asks the nodes near, and then whoever asked meanwhile.
+// tour asks the nodes near, and then whoever asked meanwhile: also one that was asked
+// before, for it may have begun since, as long as a look around may take.
 func (r *Router) tour(ctx context.Context, p place, near []ring.Node, o chunk.Object, off, n int64) (chunk.Stream, error) {
 	asked := map[string]bool{r.c.Members.Self().ID: true}
-	known := ""
+	known, began := "", time.Now()
 	if p.level == cluster.Home {
 		for _, n := range r.uploader(ctx, o) {
 			near = append(near, n)
@@ -47,7 +77,8 @@ func (r *Router) tour(ctx context.Context, p place, near []ring.Node, o chunk.Ob
 			}
 		}
 	}
-	for nodes := append(near, r.recent(p)...); ; nodes = r.recent(p) {
+	seekers, asks := r.recent(p, 0)
+	for nodes := append(near, seekers...); ; {
 		var fresh []ring.Node
 		for _, node := range nodes {
 			if !asked[node.ID] {
@@ -59,7 +90,7 @@ func (r *Router) tour(ctx context.Context, p place, near []ring.Node, o chunk.Ob
 			if p.level == cluster.Home { // in its zone a node does not ask the uploader
 				r.gave(o.Key, "")
 			}
-			return nil, cluster.ErrNotResident
+			return nil, &alone{p.level, asks}
 		}
 		if st := r.askAll(ctx, p, fresh, known, o, off, n); st != nil {
 			r.gave(o.Key, st.from)
@@ -68,6 +99,12 @@ func (r *Router) tour(ctx context.Context, p place, near []ring.Node, o chunk.Ob
 		known = "" // it has been asked
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
+		}
+		nodes, asks = r.recent(p, asks)
+		if time.Since(began) < r.c.LookFor {
+			for _, n := range nodes {
+				asked[n.ID] = false
+			}
 		}
 	}
 }
@@ -88,11 +125,13 @@ func (r *Router) Serve(ctx context.Context, q cluster.Ask, off, n int64) (chunk.
 		return st, err
 	}
 	first := r.c.Members.Self().ID < q.From
-	st, err := l.OpenResident(ctx, q.Object, off, n, func(index int) bool {
-		return first || r.isOutward(q.Level, q.Object, index)
-	})
+	follow := func(index int) bool { return first || r.isOutward(q.Level, q.Object, index) }
+	st, err := l.OpenResident(ctx, q.Object, off, n, follow)
 	if err != nil {
-		r.remember(p, q.From)
+		r.remember(p, q.From, q.Peer)
+		if follow(g.Index(off)) { // it went outward before the asker was noted: it will not ask back
+			st, err = l.OpenResident(ctx, q.Object, off, n, follow)
+		}
 	}
 	return st, err
 }
@@ -108,12 +147,20 @@ func (r *Router) isOutward(level cluster.Level, o chunk.Object, index int) bool 
 	return r.outward[way{level, o.Key, index}] > 0
 }
 
+// seeker is a node that asked for an extent and got nothing.
+type seeker struct {
+	id, peer string // peer is its address, as it said
+	at       time.Time
+	n        uint64 // how many asks there were with it
+}
+
 // remember notes who asked for an extent and got nothing.
-func (r *Router) remember(p place, id string) {
+func (r *Router) remember(p place, id, peer string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	was, _ := r.askers.Get(p)
-	now := []asker{{id, time.Now()}} // the latest first
+	r.asks++
+	now := []seeker{{id, peer, time.Now(), r.asks}} // the latest first
 	for _, a := range was {
 		if a.id != id && len(now) < mostOfOne && time.Since(a.at) <= askedFor {
 			now = append(now, a)
@@ -122,15 +169,27 @@ func (r *Router) remember(p place, id string) {
 	r.askers.Add(p, now)
 }
 
-// recent returns the members that asked for an extent lately.
-func (r *Router) recent(p place) (nodes []ring.Node) {
-	rg := r.c.Members.Ring()
+// recent returns who asked for an extent lately, after so many asks, and how many
+// there are now. One that this node has not heard of yet, or that it has lost, is
+// where it said to be: it asks, so it is alive.
+func (r *Router) recent(p place, after uint64) (nodes []ring.Node, asks uint64) {
+	self, rg := r.c.Members.Self().ID, r.c.Members.Ring()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.seekers(p, after, self, rg), r.asks
+}
+
+// seekers is recent, for who holds mu.
+func (r *Router) seekers(p place, after uint64, self string, rg *ring.Ring) (nodes []ring.Node) {
 	all, _ := r.askers.Peek(p)
 	for _, a := range all {
-		if n, ok := rg.Node(a.id); ok && time.Since(a.at) <= askedFor {
+		if a.n <= after || a.id == self || time.Since(a.at) > askedFor {
+			continue
+		}
+		if n, ok := rg.Node(a.id); ok {
 			nodes = append(nodes, n)
+		} else if a.peer != "" {
+			nodes = append(nodes, ring.Node{ID: a.id, Peer: a.peer})
 		}
 	}
 	return nodes

@@ -229,7 +229,8 @@ func (r *Router) holders(owner ring.Node, p place, o chunk.Object) (nodes []ring
 		all = append(all, present(rg, order(was, 1))...)
 	}
 	known := map[string]bool{self.ID: true, owner.ID: true}
-	for _, n := range append(all, r.recent(p)...) {
+	seekers, _ := r.recent(p, 0)
+	for _, n := range append(all, seekers...) {
 		if !known[n.ID] {
 			known[n.ID] = true
 			nodes = append(nodes, n)

@@ -41,6 +41,8 @@ type relay struct {
 	stop     int64 // where the step that is open ends; at most end
 	steps    []step
 	all      []step // that it began with
+	alone    *alone // how the last look around at its level ended
+	looks    int    // that were begun anew
 	st       chunk.Stream
 	now      step  // that is open
 	began    int64 // where it began
@@ -78,8 +80,10 @@ func (r *relay) advance() error {
 			}
 			n = r.stop - r.pos
 		}
-		if !s.looks {
-			r.goOutward()
+		if !s.looks && !r.goOutward() {
+			r.looks++
+			r.steps = r.all
+			continue
 		}
 		var st chunk.Stream
 		var err error
@@ -98,6 +102,9 @@ func (r *relay) advance() error {
 		if !passes(err) {
 			return err
 		}
+		if a := (*alone)(nil); errors.As(err, &a) && a.level == r.level {
+			r.alone = a
+		}
 		if r.why == nil || !errors.Is(err, cluster.ErrNotResident) {
 			r.why = err
 		}
@@ -109,14 +116,28 @@ func (r *relay) advance() error {
 }
 
 // goOutward says that what the step gives is on its way from outside: anybody may
-// follow it from now on.
-func (r *relay) goOutward() {
+// follow it from now on. It may not go where somebody has begun to look around, too,
+// since it did so itself: of the two one has to hear of the other.
+func (r *relay) goOutward() bool {
 	if r.level == 0 || r.end < 0 || r.from < r.to || r.pos == r.stop {
-		return
+		return true
 	}
 	g := r.r.c.Geometry
-	r.from, r.to = g.Index(r.pos), g.Index(r.stop-1)+1
-	r.r.note(r.level, r.o.Key, r.from, r.to, 1)
+	from, to := g.Index(r.pos), g.Index(r.stop-1)+1
+	if r.looks == mostLooks {
+		r.alone = nil // some do nothing but ask
+	}
+	if !r.r.goOut(r.place(), r.alone, from, to) {
+		return false
+	}
+	r.from, r.to = from, to
+	return true
+}
+
+// place is the extent of the next byte. A relay leaves none.
+func (r *relay) place() place {
+	g := r.r.c.Geometry
+	return place{r.level, r.o.Key, g.ExtentOf(g.Index(r.pos))}
 }
 
 // Next goes on by the next step when one fails. A stream of unknown length is
@@ -192,7 +213,7 @@ func (r *relay) Close() error {
 // ungo takes back what goOutward has said.
 func (r *relay) ungo() {
 	if r.from < r.to {
-		r.r.note(r.level, r.o.Key, r.from, r.to, -1)
+		r.r.comeBack(place{level: r.level, key: r.o.Key}, r.from, r.to)
 		r.from, r.to = 0, 0
 	}
 }

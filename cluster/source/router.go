@@ -49,7 +49,8 @@ type Router struct {
 
 	mu      sync.Mutex
 	outward map[way]int                          // chunks that are on their way from outside
-	askers  *simplelru.LRU[place, []asker]       // who asked lately and got nothing
+	askers  *simplelru.LRU[place, []seeker]      // who asked lately and got nothing
+	asks    uint64                               // of those, so far
 	cannot  *simplelru.LRU[chunk.Key, time.Time] // what this node could not find the origin of, and when
 	uploads *simplelru.LRU[chunk.Key, uploaded]
 }
@@ -75,7 +76,7 @@ func New(c Config) *Router {
 	}
 	return &Router{
 		c: c, heat: newHeat(), pace: newPace(c.HedgeBudget), outward: map[way]int{},
-		askers: newLRU[place, []asker](mostAsked), cannot: newLRU[chunk.Key, time.Time](mostLost),
+		askers: newLRU[place, []seeker](mostAsked), cannot: newLRU[chunk.Key, time.Time](mostLost),
 		uploads: newLRU[chunk.Key, uploaded](mostUploads),
 	}
 }
@@ -230,7 +231,8 @@ func (r *Router) owner(n ring.Node, level cluster.Level) step {
 }
 
 func (r *Router) ask(o chunk.Object, level cluster.Level, residentOnly bool) cluster.Ask {
-	return cluster.Ask{Object: o, Geometry: r.c.Geometry, Level: level, ResidentOnly: residentOnly, From: r.c.Members.Self().ID}
+	self := r.c.Members.Self()
+	return cluster.Ask{Object: o, Geometry: r.c.Geometry, Level: level, ResidentOnly: residentOnly, From: self.ID, Peer: self.Peer}
 }
 
 func (r *Router) level(l cluster.Level) Level {

@@ -29,8 +29,11 @@ const MaxBook = 1 << 20
 // MaxAsk bounds the body of a request, bytes.
 const MaxAsk = 16 << 10
 
-// maxField bounds one text of an ask.
-const maxField = 2 << 10
+// maxField bounds one text of an ask, maxAddress the asker's address.
+const (
+	maxField   = 2 << 10
+	maxAddress = 256
+)
 
 // object is a chunk.Object on its way. Its texts are bytes of any kind, which JSON
 // strings are not. MemoryOnly, Zone and Node do not travel: each node finds them out.
@@ -58,6 +61,7 @@ type Ask struct {
 
 type ask struct {
 	From     string          `json:"from"`
+	Peer     string          `json:"peer,omitempty"`
 	To       string          `json:"to"`
 	Object   object          `json:"object"`
 	Chunk    int64           `json:"chunk,omitempty"`
@@ -77,7 +81,7 @@ type ask struct {
 // Encode returns the ask as a request's body.
 func (a Ask) Encode() ([]byte, error) {
 	b, err := json.Marshal(ask{
-		From: a.From, To: a.To, Object: out(a.Object), Chunk: a.Geometry.Chunk, Extent: a.Geometry.Extent,
+		From: a.From, Peer: a.Peer, To: a.To, Object: out(a.Object), Chunk: a.Geometry.Chunk, Extent: a.Geometry.Extent,
 		Level: a.Level, Resident: a.ResidentOnly, Off: a.Off, N: a.N, Image: a.Image,
 		After: []byte(a.After.Key), Index: a.After.Index,
 		Packed: a.Packed, Through: a.Through, Book: a.Book,
@@ -97,7 +101,7 @@ func Decode(b []byte) (Ask, error) {
 	return Ask{
 		Ask: cluster.Ask{
 			Object: a.Object.in(), Geometry: chunk.Geometry{Chunk: a.Chunk, Extent: a.Extent},
-			Level: a.Level, ResidentOnly: a.Resident, From: a.From,
+			Level: a.Level, ResidentOnly: a.Resident, From: a.From, Peer: a.Peer,
 		},
 		To: a.To, Off: a.Off, N: a.N, Image: a.Image, After: cluster.Cursor{Key: chunk.Key(a.After), Index: a.Index},
 		Packed: a.Packed, Through: a.Through, Book: a.Book,
@@ -154,6 +158,8 @@ func (a Ask) CheckOpen(g chunk.Geometry) error {
 		return garbage("an ask without a key")
 	case a.Geometry != g:
 		return ErrGeometry
+	case len(a.Peer) > maxAddress:
+		return garbage("an address of more than %d bytes", maxAddress)
 	case a.Level != cluster.Zone && a.Level != cluster.Home:
 		return garbage("level %d", a.Level)
 	case a.N == -1 && a.Object.Size == -1 && a.Off >= 0 && a.Off <= 1<<62:

@@ -160,7 +160,7 @@ func good() Ask {
 	return Ask{
 		Ask: cluster.Ask{
 			Object:   chunk.Object{Key: "p:1", Size: 9 << 20, Validator: "\"\xff\xfe\"", Ref: "img/1"},
-			Geometry: geo, Level: cluster.Home, ResidentOnly: true, From: "a",
+			Geometry: geo, Level: cluster.Home, ResidentOnly: true, From: "a", Peer: "10.0.0.1:9293",
 		},
 		To: "b", Off: 4 << 20, N: 4 << 20,
 	}

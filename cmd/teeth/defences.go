@@ -258,6 +258,26 @@ var defences = []defence{
 		pkg: "cluster/source", test: "TestNodesThatDisagree",
 	},
 	{
+		name: "who asks is asked back, also a stranger", file: "cluster/source/look.go",
+		old: "nodes = append(nodes, ring.Node{ID: a.id, Peer: a.peer})", off: "_ = a.peer",
+		pkg: "cluster/source", test: "TestNodesThatDisagree",
+	},
+	{
+		name: "nobody goes out who has just been asked", file: "cluster/source/look.go",
+		old: "if a != nil && len(r.seekers(p, a.asks, self, rg)) > 0 {", off: "if a != nil && len(r.seekers(p, a.asks, self, rg)) < 0 {",
+		pkg: "cluster/source", test: "TestOneOfTwoHearsOfTheOther",
+	},
+	{
+		name: "who has begun since is asked again", file: "cluster/source/look.go",
+		old: "asked[n.ID] = false", off: "_ = n",
+		pkg: "cluster/source", test: "TestOneOfTwoHearsOfTheOther",
+	},
+	{
+		name: "who has gone out is followed", file: "cluster/source/look.go",
+		old: "if follow(g.Index(off)) {", off: "if false {",
+		pkg: "cluster/source", test: "TestWhoHasGoneOutIsFollowed",
+	},
+	{
 		name: "another node takes over what this one can't find", file: "cachestore/reader.go",
 		old: "if errors.Is(err, chunk.ErrUnresolved) && r.l.owns != nil && !r.cur.asked {", off: "if false {",
 		pkg: "cluster/source", test: "TestAnOwnerThatCanNotResolve",
