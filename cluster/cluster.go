@@ -33,7 +33,10 @@ type Ask struct {
 	Level    Level
 	// ResidentOnly asks for what is there, or on its way from outside already.
 	ResidentOnly bool
-	From         string // the asker's node id
+	// Doubt says that the chunk came wrong from the node. It is a hint to look at its
+	// own copy, with ResidentOnly.
+	Doubt bool
+	From  string // the asker's node id
 }
 
 // Peers speaks to the other nodes.

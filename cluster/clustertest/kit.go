@@ -192,7 +192,7 @@ func (k *kit) badAsks(t *testing.T) {
 func kinds() map[string]error {
 	return map[string]error{
 		"cannot": cluster.ErrCannot, "not resident": cluster.ErrNotResident, "changed": chunk.ErrChanged, "not found": chunk.ErrNotFound,
-		"corrupt": chunk.ErrCorrupt, "range": chunk.ErrRange, "unavailable": chunk.ErrUnavailable, "other": &cluster.AskOther{ID: "node-c"},
+		"corrupt": chunk.ErrCorrupt, "mended": chunk.ErrMended, "range": chunk.ErrRange, "unavailable": chunk.ErrUnavailable, "other": &cluster.AskOther{ID: "node-c"},
 	}
 }
 

@@ -35,6 +35,11 @@
 // are asked first: the owner under the previous ring, and the first candidate that
 // is not warming. They are among those who are looked around for, too.
 //
+// Of a chunk that has a wrong digest the nodes that gave it are told; they look at
+// their own copies and put aside what is bad. It is then asked for anew: of the next
+// candidates, of homes, and of those nodes last. A node's word about another's copy
+// does nothing more than that look.
+//
 // What holds: a stream gives every byte once and in order, or ends with an error;
 // when a node behind it goes away, the next one goes on at the byte where it stood.
 // An origin is read by the home level alone, and on a node that is no home

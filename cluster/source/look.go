@@ -62,7 +62,7 @@ func (r *Router) tour(ctx context.Context, p place, near []ring.Node, o chunk.Ob
 			return nil, cluster.ErrNotResident
 		}
 		if st := r.askAll(ctx, p, fresh, known, o, off, n); st != nil {
-			r.gave(o.Key, st.from)
+			r.gave(o.Key, st.from.ID)
 			return st, nil
 		}
 		known = "" // it has been asked
@@ -87,11 +87,14 @@ func (r *Router) Serve(ctx context.Context, q cluster.Ask, off, n int64) (chunk.
 		}
 		return st, err
 	}
+	if q.Doubt {
+		l.Check(ctx, q.Object, g.Index(off))
+	}
 	first := r.c.Members.Self().ID < q.From
 	st, err := l.OpenResident(ctx, q.Object, off, n, func(index int) bool {
 		return first || r.isOutward(q.Level, q.Object, index)
 	})
-	if err != nil {
+	if err != nil && !q.Doubt {
 		r.remember(p, q.From)
 	}
 	return st, err

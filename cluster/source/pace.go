@@ -50,6 +50,7 @@ type Counts struct {
 	PassedOver int64 // another node went on in their place
 	LateLooks  int64 // looks around that ended without having heard of all
 	Denied     int64 // hedges that were not made: there were too many
+	Wrong      int64 // chunks that a node gave, or a part of, and that had a wrong digest
 }
 
 func newPace(share float64) *pace {
@@ -138,4 +139,10 @@ func (p *pace) lateLook() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.counts.LateLooks++
+}
+
+func (p *pace) wrong(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.counts.Wrong += int64(n)
 }

@@ -33,7 +33,7 @@ func (r *Router) askAll(ctx context.Context, p place, nodes []ring.Node, known s
 		case a := <-q.answers:
 			q.left--
 			if a.st != nil {
-				return q.take(a, nodes[a.from].ID)
+				return q.take(a, nodes[a.from])
 			}
 			if nodes[a.from].ID == known {
 				known = ""
@@ -110,9 +110,9 @@ func (q *questions) drain() {
 }
 
 // take takes one answer, and gives the others up.
-func (q *questions) take(a answer, id string) *lookStream {
+func (q *questions) take(a answer, from ring.Node) *lookStream {
 	q.end(a.from)
-	w := &lookStream{Stream: a.st, from: id, cancel: q.cancels[a.from], drained: make(chan struct{})}
+	w := &lookStream{Stream: a.st, from: from, cancel: q.cancels[a.from], drained: make(chan struct{})}
 	go func() {
 		defer close(w.drained)
 		q.drain()
@@ -123,7 +123,7 @@ func (q *questions) take(a answer, id string) *lookStream {
 // lookStream is the answer that was taken.
 type lookStream struct {
 	chunk.Stream
-	from    string // the node that gives it
+	from    ring.Node // the node that gives it
 	cancel  context.CancelFunc
 	drained chan struct{}
 	once    sync.Once

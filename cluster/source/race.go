@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -144,7 +145,7 @@ func (x *race) await(limit time.Duration, late bool, next func() (chunk.Piece, e
 // late runs when the owner has been waited for too long. A wait that has ended
 // meanwhile, and one that began just now, are none of its matter.
 func (x *race) late() {
-	nodes := x.r.holders(x.s.at, x.place, x.o)
+	nodes := slices.DeleteFunc(x.r.holders(x.s.at, x.place, x.o), func(n ring.Node) bool { return slices.Contains(x.s.not, n.ID) })
 	x.mu.Lock()
 	w := x.wait
 	if w == nil || w.aid != nil || time.Since(w.began) < w.limit || len(nodes) == 0 {

@@ -116,7 +116,7 @@ func (cl *clusterNode) prepare(ctx context.Context, n *node, id string, g chunk.
 	if c.Cluster.Edge {
 		pace = paces["wan"]
 	}
-	cl.peers = peers.New(peers.Config{Self: id, Identity: cl.identity, Stall: pace.stall, Connect: pace.connect, Reach: cl.reach, Packs: func(n ring.Node) bool { return n.Zone != c.Node.Zone }})
+	cl.peers = peers.New(peers.Config{Self: id, Identity: cl.identity, Log: n.log, Stall: pace.stall, Connect: pace.connect, Reach: cl.reach, Packs: func(n ring.Node) bool { return n.Zone != c.Node.Zone }})
 	n.onClose(func(context.Context) error { cl.peers.Close(); return nil })
 	cl.pace = rate.NewLimiter(rate.Inf, 0)
 	if most := int(c.Cluster.RebalanceRate); most > 0 {
