@@ -15,8 +15,8 @@ import (
 )
 
 // slow is how long an owner may give no byte in the middle of its answer before
-// others are asked for what they have; twice as long each time that it was in vain, so
-// that an owner whose origin is slow makes no chatter.
+// others are asked for what they have, where Config has no Slow; twice as long each
+// time that it was in vain, so that an owner whose origin is slow makes no chatter.
 const slow = 50 * time.Millisecond
 
 // race is what an owner answers, and what another node has of it where the owner
@@ -64,7 +64,7 @@ type aid struct {
 // openRace asks an owner, and waits for the first piece.
 func (r *relay) openRace(s step, n int64) (chunk.Stream, error) {
 	g := r.r.c.Geometry
-	x := &race{r: r.r, ctx: r.ctx, s: s, o: r.o, pos: r.pos, end: r.pos + n, slow: slow}
+	x := &race{r: r.r, ctx: r.ctx, s: s, o: r.o, pos: r.pos, end: r.pos + n, slow: r.r.c.Slow}
 	x.place = place{s.level, r.o.Key, g.ExtentOf(g.Index(r.pos))}
 	x.timer = time.AfterFunc(time.Hour, x.late)
 	ctx, leave := context.WithCancel(r.ctx)
@@ -102,7 +102,7 @@ func (x *race) Next() (chunk.Piece, error) {
 		return x.other.st.Next()
 	}
 	if x.pos == x.end { // all is there: the end is worth no wait
-		t := time.AfterFunc(slow, x.leave)
+		t := time.AfterFunc(x.r.c.Slow, x.leave)
 		defer t.Stop()
 		return x.own.Next()
 	}

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -32,6 +33,9 @@ type Config struct {
 	// that is not known; it may be nil.
 	Uploader func(ctx context.Context, o chunk.Object) (string, error)
 	LookFor  time.Duration // how long to look around; 0: 200 ms
+	// Others are asked as well when an owner's first byte takes longer than Late, 0: 20
+	// ms, and than most before it, or one in the middle longer than Slow, 0: 50 ms.
+	Late, Slow time.Duration
 	// HedgeBudget is the share of asks of owners that may be hedged, 0 to 1.
 	HedgeBudget float64
 }
@@ -74,11 +78,14 @@ func New(c Config) *Router {
 	if c.LookFor == 0 {
 		c.LookFor = 200 * time.Millisecond
 	}
-	return &Router{
+	c.Late, c.Slow = cmp.Or(c.Late, soonest), cmp.Or(c.Slow, slow)
+	r := &Router{
 		c: c, heat: newHeat(), pace: newPace(c.HedgeBudget), outward: map[way]int{},
 		askers: newLRU[place, []asker](mostAsked), cannot: newLRU[chunk.Key, time.Time](mostLost),
 		uploads: newLRU[chunk.Key, uploaded](mostUploads),
 	}
+	r.pace.soonest = c.Late
+	return r
 }
 
 // Bind tells the levels that nodes are served from.

@@ -368,6 +368,16 @@ var defences = []defence{
 		pkg: "cachestore", test: "TestASourceThatMendsAChunk",
 	},
 	{
+		name: "hung nodes are left out of looks", file: "cluster/source/silence.go",
+		old: "if time.Now().Before(s.until) {", off: "if false {",
+		pkg: "cluster/source", test: "TestAHungNodeDelaysFewLooks",
+	},
+	{
+		name: "hedges over a WAN", file: "cluster/source/router.go",
+		old: "cmp.Or(c.Late, soonest), cmp.Or(c.Slow, slow)", off: "cmp.Or(0, soonest), cmp.Or(0, slow)",
+		pkg: "cluster/source", test: "TestHedgesAreScaledToTheNetwork",
+	},
+	{
 		name: "hedges", file: "cluster/source/race.go",
 		old: "	x.askOthers(ctx, nodes, a, w)\n", off: "	<-ctx.Done()\n",
 		pkg: "cluster/source", test: "TestASlowNodeIsPassedOver",
