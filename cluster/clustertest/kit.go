@@ -116,7 +116,7 @@ func (k *kit) asks(t *testing.T) {
 		return b.Open(ctx, q, off, n)
 	}})
 	for _, want := range []cluster.Ask{
-		{Level: cluster.Zone}, {Level: cluster.Home}, {Level: cluster.Zone, ResidentOnly: true},
+		{Level: cluster.Zone}, {Level: cluster.Home}, {Level: cluster.Zone, ResidentOnly: true}, {Level: cluster.Zone, ResidentOnly: true, Doubt: true},
 	} {
 		want.Object, want.Geometry = askFor(size).Object, Geometry
 		ask := want
