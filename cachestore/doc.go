@@ -27,6 +27,10 @@
 //   - No byte of the last 64 KiB that a response wants of a chunk (an eighth of a
 //     small chunk) is sent before the chunk's digest is right. A response that
 //     can't be completed right ends with an error.
+//   - A chunk that came wrong is asked for again, of others first than the nodes that
+//     gave it (Again). Who has passed wrong bytes on before it knew says so to peers in
+//     the middle of the chunk (chunk.ErrMended), and they ask it anew. What a peer says
+//     of a chunk here has it looked at (Level.Check), and no more.
 //   - The error of a fill reaches all who wait for it and nobody later.
 //   - A reader holds no slab while it waits for its client, but for at most a
 //     quarter of all slabs that are sent from directly (memory.send). What a pool

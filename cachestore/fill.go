@@ -90,7 +90,7 @@ func (f *fill) resultLocked(p part) (*entry, int64, error) {
 	case f.err != nil:
 		return nil, 0, f.err
 	case p.from < f.hi && p.pos > f.lo && p.pos > p.from:
-		return nil, 0, chunk.ErrCorrupt // the client has some of the wrong bytes
+		return nil, 0, chunk.ErrMended // the client has some of the wrong bytes
 	case f.e == nil:
 		return nil, 0, nil
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"lukechampine.com/blake3"
 
@@ -100,7 +101,11 @@ func (r *run) fillOne(in *inflow, f *fill, last bool) (result, error) {
 	if err := s.ledger.load(r.ctx, s.name(r.o, f.id.index), s.geo.Count(r.o.Size), s.spawn); err != nil {
 		return result{}, err
 	}
-	if err := in.into(f, f.advance); err != nil {
+	switch err := in.into(f, f.advance); {
+	case errors.Is(err, chunk.ErrMended):
+		in.skip(f)
+		return r.refill(f, in.digest, nil)
+	case err != nil:
 		return result{}, err
 	}
 	if last {
@@ -112,7 +117,8 @@ func (r *run) fillOne(in *inflow, f *fill, last bool) (result, error) {
 	if s.proves(f.id, d, in.digest) {
 		return result{digest: d}, nil
 	}
-	return r.refill(f, in.digest)
+	r.wrong(f, in)
+	return r.refill(f, in.digest, in.ids())
 }
 
 // digest is BLAKE3, or zero for a chunk of zeros.
@@ -123,43 +129,56 @@ func digest(b []byte) chunk.Digest {
 	return blake3.Sum256(b)
 }
 
-// refill asks again for a chunk that came with a wrong digest, into a second
-// slab if one is free. Nobody reads it before it is proved; then it is compared
-// with the first try, of which readers may have sent a part.
-func (r *run) refill(f *fill, sent chunk.Digest) (result, error) {
+// refill asks again for a chunk that came wrong, into a second slab if one is free:
+// of somebody else first than the nodes that gave it. Nobody reads it before it is
+// proved; then it is compared with what came of the first try, of which readers may
+// have sent a part. sent is the digest that came with that.
+func (r *run) refill(f *fill, sent chunk.Digest, bad []string) (result, error) {
 	s := r.l.s
-	s.stats.verifyFailed(r.source())
-	s.log.Warn("a chunk came with a wrong digest", "key", f.id.key, "index", f.id.index, "level", r.l.name)
 	fresh, _ := s.pool.try(want{class: r.l.class, n: 1})
 	if fresh == nil {
 		return result{}, fmt.Errorf("chunk %d: %w", f.id.index, chunk.ErrCorrupt)
 	}
 	good := newEntry(f, fresh, false)
 	r.mu.Lock()
-	bad := f.e
+	was, came := f.e, f.wm
 	f.e, f.frozen, f.wm = good, true, 0
 	f.stepLocked()
 	r.mu.Unlock()
-	defer s.discard(bad)
+	defer s.discard(was)
+	from := again(r.next(), bad)
 	for range refills {
-		in := &inflow{r: r, pos: f.off, end: f.off + f.n, again: true}
+		in := &inflow{r: r, pos: f.off, end: f.off + f.n, from: from}
 		err := in.into(f, func(int64) {})
 		if err == nil {
 			err = in.ended()
 		}
 		in.close()
+		if errors.Is(err, chunk.ErrMended) {
+			continue
+		}
 		if err != nil {
 			return result{}, err
 		}
 		d := digest(good.bytes())
 		if s.proves(f.id, d, max2(in.digest, sent)) {
-			lo, hi := differ(bad.bytes(), good.bytes())
+			lo, hi := differ(was.bytes()[:came], good.bytes()[:came])
 			return result{digest: d, lo: lo, hi: hi}, nil
 		}
-		s.stats.verifyFailed(r.source())
+		r.wrong(f, in)
+		from = again(from, in.ids())
 	}
 	s.disown(f.id)
 	return result{}, fmt.Errorf("chunk %d, asked for %d times: %w", f.id.index, refills+1, chunk.ErrCorrupt)
+}
+
+// wrong counts and tells of a chunk that came wrong.
+func (r *run) wrong(f *fill, in *inflow) {
+	s := r.l.s
+	s.stats.verifyFailed(r.source())
+	if s.lines.Allow() {
+		s.log.Warn("a chunk came with a wrong digest", "key", f.id.key, "index", f.id.index, "level", r.l.name, "from", in.by)
+	}
 }
 
 // max2 prefers the digest that came with the second try.
@@ -248,17 +267,45 @@ func (r *run) succeed(f *fill, res result) {
 }
 
 // Again is a Source that has another one for chunks that it was asked for before:
-// others may be waiting for this fill by now, and must not be waited for.
-type Again interface{ Again() chunk.Source }
+// others may be waiting for this fill by now, and must not be waited for. bad are the
+// ids of nodes that gave a chunk which is wrong; it may be called on its result, too.
+type Again interface {
+	Again(bad []string) chunk.Source
+}
+
+// again is a source that was asked before.
+func again(from chunk.Source, bad []string) chunk.Source {
+	if a, ok := from.(Again); ok {
+		return a.Again(bad)
+	}
+	return from
+}
 
 // inflow is the stream of a run.
 type inflow struct {
 	r        *run
+	from     chunk.Source // nil: the run's own
 	st       chunk.Stream
 	pos, end int64
 	tries    int
-	again    bool         // the source was asked before
-	digest   chunk.Digest // that the source sent along with the chunk; zero: none
+	digest   chunk.Digest  // that the source sent along with the chunk; zero: none
+	by       []chunk.Giver // of the chunk
+}
+
+// next is where a run's bytes come from.
+func (r *run) next() chunk.Source {
+	if r.from != nil {
+		return r.from
+	}
+	return r.l.next
+}
+
+// ids are those of the nodes that gave of the chunk.
+func (in *inflow) ids() (ids []string) {
+	for _, g := range in.by {
+		ids = append(ids, g.ID)
+	}
+	return ids
 }
 
 func (in *inflow) close() {
@@ -268,9 +315,15 @@ func (in *inflow) close() {
 	}
 }
 
+// skip leaves out the rest of a chunk.
+func (in *inflow) skip(f *fill) {
+	in.close()
+	in.pos = f.off + f.n
+}
+
 // into reads the whole of a chunk.
 func (in *inflow) into(f *fill, advance func(int64)) error {
-	in.digest = chunk.Digest{}
+	in.digest, in.by = chunk.Digest{}, nil
 	for to := f.off + f.n; in.pos < to; {
 		p, err := in.next()
 		if err == nil {
@@ -299,14 +352,11 @@ func (in *inflow) next() (chunk.Piece, error) {
 
 func (in *inflow) try() (chunk.Piece, error) {
 	if in.st == nil {
-		from := in.r.l.next
-		if in.r.from != nil {
-			from = in.r.from
+		if in.from == nil {
+			in.from = in.r.next()
 		}
-		if a, ok := from.(Again); ok && in.again {
-			from = a.Again()
-		}
-		in.again = true
+		from := in.from
+		in.from = again(from, nil) // the next time
 		st, err := from.OpenRange(in.r.ctx, in.r.o, in.pos, in.end-in.pos)
 		if err != nil {
 			return chunk.Piece{}, err
@@ -345,7 +395,15 @@ func (in *inflow) place(f *fill, p chunk.Piece) error {
 		copy(to, p.Data)
 		in.digest = p.Digest
 	}
+	in.given()
 	return nil
+}
+
+// given notes who gave the last piece.
+func (in *inflow) given() {
+	if g := chunk.GivenBy(in.st); g.ID != "" && !slices.Contains(in.by, g) {
+		in.by = append(in.by, g)
+	}
 }
 
 // ended checks that nothing follows.

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"sync"
 
+	"golang.org/x/time/rate"
+
 	"glimpse/cachestore/chunk"
 )
 
@@ -19,6 +21,7 @@ type Store struct {
 	streams   int
 	filled    func(chunk.Object, int)
 	log       *slog.Logger
+	lines     *rate.Limiter // bounds what sources can write into the log
 
 	arena   *arena
 	pool    *pool
@@ -56,7 +59,7 @@ func open(c Config, pol policy, t tier) (*Store, error) {
 	p := newPool(slabs, mem)
 	mem.setPool(p)
 	s := &Store{
-		geo: c.Geometry, once: c.VerifyOnce, readAhead: c.ReadAhead, streams: c.FillStreams, filled: c.Filled, log: c.Log,
+		geo: c.Geometry, once: c.VerifyOnce, readAhead: c.ReadAhead, streams: c.FillStreams, filled: c.Filled, log: c.Log, lines: rate.NewLimiter(1, 20),
 		arena: a, pool: p, mem: mem, ledger: newLedger(c.Manifests), heat: new(heat), stats: new(counters), aliases: newAliases(), unused: make(chan struct{}),
 	}
 	s.buffers.New = func() any { return new([pieceBytes]byte) }

@@ -33,7 +33,10 @@ type Ask struct {
 	Level    Level
 	// ResidentOnly asks for what is there, or on its way from outside already.
 	ResidentOnly bool
-	From         string // the asker's node id
+	// Doubt says that the chunk came wrong from the node. It is a hint to look at its
+	// own copy, with ResidentOnly.
+	Doubt bool
+	From  string // the asker's node id
 	// Peer is the host:port of the asker's own peer listener, "" where it does not say.
 	// Who has not heard of the asker yet can ask it back.
 	Peer string

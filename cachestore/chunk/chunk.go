@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 )
 
@@ -15,6 +16,9 @@ var (
 	ErrNotFound = errors.New("object not found")
 	// ErrCorrupt: bytes did not match their digest and no good copy was found.
 	ErrCorrupt = errors.New("chunk failed verification")
+	// ErrMended: some of the bytes that were given of a chunk are wrong, and the right
+	// ones are there by now. It is an ErrCorrupt for who can't take them back.
+	ErrMended = fmt.Errorf("%w, and has been filled anew since", ErrCorrupt)
 	// ErrUnavailable: the bytes can't be had now, another try may succeed.
 	ErrUnavailable = errors.New("bytes not available now")
 	// ErrUnresolved: where the object comes from can't be found out here.
@@ -65,6 +69,20 @@ type Piece struct {
 type Stream interface {
 	Next() (Piece, error)
 	Close() error
+}
+
+// Given is a Stream that can say which node gave the piece that came last.
+type Given interface{ By() Giver }
+
+// Giver is a node as others name it. Without an id it is this node, or an origin.
+type Giver struct{ ID, Name string }
+
+// GivenBy returns who gave the piece that came last, as far as the stream can say.
+func GivenBy(s Stream) Giver {
+	if g, ok := s.(Given); ok {
+		return g.By()
+	}
+	return Giver{}
 }
 
 // Source is any place bytes come from: a level of the cache, the cluster, an

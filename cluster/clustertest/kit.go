@@ -116,7 +116,7 @@ func (k *kit) asks(t *testing.T) {
 		return b.Open(ctx, q, off, n)
 	}})
 	for _, want := range []cluster.Ask{
-		{Level: cluster.Zone}, {Level: cluster.Home}, {Level: cluster.Zone, ResidentOnly: true, Peer: "10.0.0.1:9293"},
+		{Level: cluster.Zone}, {Level: cluster.Home}, {Level: cluster.Zone, ResidentOnly: true, Peer: "10.0.0.1:9293"}, {Level: cluster.Zone, ResidentOnly: true, Doubt: true},
 	} {
 		want.Object, want.Geometry = askFor(size).Object, Geometry
 		ask := want
@@ -193,7 +193,7 @@ func (k *kit) badAsks(t *testing.T) {
 func kinds() map[string]error {
 	return map[string]error{
 		"cannot": cluster.ErrCannot, "not resident": cluster.ErrNotResident, "changed": chunk.ErrChanged, "not found": chunk.ErrNotFound,
-		"corrupt": chunk.ErrCorrupt, "range": chunk.ErrRange, "unavailable": chunk.ErrUnavailable, "other": &cluster.AskOther{ID: "node-c"},
+		"corrupt": chunk.ErrCorrupt, "mended": chunk.ErrMended, "range": chunk.ErrRange, "unavailable": chunk.ErrUnavailable, "other": &cluster.AskOther{ID: "node-c"},
 	}
 }
 

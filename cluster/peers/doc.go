@@ -18,6 +18,8 @@
 //     counts as away. What is asked for only if resident isn't worth that wait.
 //   - After three failures in a row a peer is left alone for a second, and then
 //     asked once to see whether it is back.
+//   - What is wrong with a peer is counted, and told of in one line that names it and
+//     its fault, once a minute for each fault; never what it has sent.
 //   - The end of a context, or Close, closes the connection under a read. Only one
 //     whose answer came to its end is used again.
 //   - A stream allocates nothing for a piece; it has one buffer, on loan, and another

@@ -45,6 +45,8 @@ func (p *Peers) senseless(n ring.Node, err error) error {
 	if err == nil {
 		return nil
 	}
+	at := p.of(n)
 	p.counts.garbage.Add(1)
-	return p.of(n).away("%v", err)
+	at.complain(babbles, err)
+	return at.away("%v", err)
 }

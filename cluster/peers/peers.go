@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sony/gobreaker/v2"
+	"golang.org/x/time/rate"
 
 	"glimpse/cachestore/chunk"
 	"glimpse/cluster"
@@ -25,6 +27,7 @@ import (
 type Config struct {
 	Self     string       // this node's id
 	Identity *ca.Identity // nil: plain text, to loopback only
+	Log      *slog.Logger // nil: slog.Default
 
 	Zone, Home, Resident int // asks under way to one peer, by level; those for what is resident apart
 	Stats                int // under way to one peer; each may wait for an origin
@@ -52,6 +55,9 @@ func (c *Config) defaults() {
 	set(&c.Slow, 30*time.Second)
 	set(&c.Connect, 2*time.Second) // a lost SYN is sent again after one
 	set(&c.Rest, time.Second)
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
 	if c.Dial == nil {
 		c.Dial = (&net.Dialer{KeepAlive: 15 * time.Second}).DialContext
 	}
@@ -128,6 +134,7 @@ type peer struct {
 	node      ring.Node
 	transport *http.Transport
 	breaker   *gobreaker.TwoStepCircuitBreaker[any]
+	said      [faults]*rate.Limiter
 
 	zone, home, resident, stats, calls chan struct{}
 }
@@ -153,7 +160,7 @@ const failures = 3
 func (p *Peers) peer(n ring.Node) *peer {
 	c := &p.cfg
 	at := &peer{
-		p: p, id: n.ID, addr: n.Peer, node: n,
+		p: p, id: n.ID, addr: n.Peer, node: n, said: grumbles(),
 		zone: make(chan struct{}, c.Zone), home: make(chan struct{}, c.Home), resident: make(chan struct{}, c.Resident),
 		stats: make(chan struct{}, c.Stats), calls: make(chan struct{}, c.Calls),
 	}
@@ -180,7 +187,7 @@ var errLeft = errors.New("the caller left")
 // Why there is no connection, what a handshake failed with, why an ask was not
 // taken.
 type (
-	unreached struct{ error }
+	nowhere   struct{ error }
 	refusal   struct{ error }
 	rejection struct{ error }
 )
@@ -199,7 +206,7 @@ func (at *peer) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	defer context.AfterFunc(p.base, cancel)()
 	conn, err := at.connect(ctx)
 	if err != nil {
-		return nil, unreached{err}
+		return nil, nowhere{err}
 	}
 	if p.cfg.Identity == nil {
 		if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok && !a.IP.IsLoopback() {
@@ -356,8 +363,7 @@ func (p *Peers) Stat(ctx context.Context, n ring.Node, o chunk.Object) (chunk.Ob
 	}
 	got, err := wire.DecodeObject(b)
 	if err != nil {
-		p.counts.garbage.Add(1)
-		return chunk.Object{}, p.of(n).away("%v", err)
+		return chunk.Object{}, p.senseless(n, err)
 	}
 	got.MemoryOnly, got.Zone, got.Node = o.MemoryOnly, o.Zone, o.Node
 	return got, nil

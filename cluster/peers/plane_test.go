@@ -100,12 +100,14 @@ func listen(t testing.TB, c serve.Config) *server {
 		t.Fatal(err)
 	}
 	log := &lines{}
-	c.Node = clustertest.Other
+	if c.Node == "" {
+		c.Node = clustertest.Other
+	}
 	if c.Geometry == (chunk.Geometry{}) {
 		c.Geometry = clustertest.Geometry
 	}
 	c.Log = slog.New(slog.NewTextHandler(log, nil))
-	s := &server{serve.New(c), ring.Node{ID: clustertest.Other, Peer: l.Addr().String()}, log}
+	s := &server{serve.New(c), ring.Node{ID: c.Node, Peer: l.Addr().String()}, log}
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(l) }()
 	t.Cleanup(func() {
@@ -126,6 +128,9 @@ func asker(t testing.TB, c peers.Config) *peers.Peers {
 	// A machine under load must not look like a silent peer.
 	if c.Stall == 0 {
 		c.Stall = 30 * time.Second
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
 	}
 	p := peers.New(c)
 	t.Cleanup(p.Close)

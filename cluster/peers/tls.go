@@ -13,7 +13,7 @@ func (at *peer) shake(ctx context.Context, conn net.Conn) (net.Conn, error) {
 	if err := c.HandshakeContext(ctx); err != nil {
 		conn.Close()
 		if ctx.Err() != nil {
-			return nil, unreached{err}
+			return nil, nowhere{err}
 		}
 		return nil, refusal{err}
 	}

@@ -56,8 +56,9 @@ var (
 // the caller's.
 func (at *peer) verdict(ctx, in context.Context, tell func(error), err error) error {
 	c := &at.p.counts
-	count := func(n *atomic.Int64) error {
+	count := func(n *atomic.Int64, f fault) error {
 		n.Add(1)
+		at.complain(f, err)
 		err := at.away("%v", err)
 		tell(err)
 		return err
@@ -71,7 +72,7 @@ func (at *peer) verdict(ctx, in context.Context, tell func(error), err error) er
 		return at.away("this node stops")
 	case errors.Is(cause, errStalled):
 		err = cause
-		return count(&c.stalled)
+		return count(&c.stalled, stalls)
 	case errors.Is(cause, errClosed):
 		tell(errLeft)
 		return errClosed
@@ -80,31 +81,32 @@ func (at *peer) verdict(ctx, in context.Context, tell func(error), err error) er
 		no       refusal
 		rejected rejection
 		alert    tls.AlertError
-		nowhere  unreached
+		away     nowhere
 	)
 	switch {
 	case errors.Is(err, errSlow):
-		return count(&c.slow)
+		return count(&c.slow, dribbles)
 	case errors.Is(err, wire.ErrSum):
-		return count(&c.damaged)
+		return count(&c.damaged, damages)
 	case errors.Is(err, wire.ErrGarbage):
-		return count(&c.garbage)
+		return count(&c.garbage, babbles)
 	case errors.Is(err, cluster.ErrUnknown):
 		tell(nil)
 		return fmt.Errorf("node %s at %s: %w", at.id, at.addr, cluster.ErrUnknown)
 	case errors.Is(err, wire.ErrGeometry), errors.As(err, &rejected):
 		c.refused.Add(1)
+		at.complain(refuses, err)
 		tell(nil) // it is there
 		return at.away("%v", err)
 	case errors.As(err, &no), errors.As(err, &alert):
-		return count(&c.refused)
-	case errors.As(err, &nowhere):
-		return count(&c.unreached)
+		return count(&c.refused, refuses)
+	case errors.As(err, &away):
+		return count(&c.unreached, unreached)
 	case answered(err):
 		tell(nil)
 		return err
 	default:
-		return count(&c.broken)
+		return count(&c.broken, breaks)
 	}
 }
 

@@ -102,18 +102,21 @@ func (h *holder) OpenRange(ctx context.Context, o chunk.Object, off, n int64) (c
 	if err != nil {
 		return nil, err
 	}
-	return &countedStream{st, &h.bytes}, nil
+	return &countedStream{st, h}, nil
 }
 
 type countedStream struct {
 	chunk.Stream
-	to *atomic.Int64
+	of *holder
 }
+
+// By says which node gives it all.
+func (s *countedStream) By() chunk.Giver { return chunk.Giver{ID: s.of.at.ID, Name: s.of.at.Name} }
 
 func (s *countedStream) Next() (chunk.Piece, error) {
 	p, err := s.Stream.Next()
 	if err == nil {
-		s.to.Add(int64(len(p.Data)))
+		s.of.bytes.Add(int64(len(p.Data)))
 	}
 	return p, err
 }

@@ -21,9 +21,13 @@
 // waited for a second, and while it has something of the image the origin is read
 // chunk by chunk, so that what it could not keep is all that is read.
 //
+// Who has not answered three looks in a row is left out of those of the next five
+// seconds; as an owner it is asked all the same.
+//
 // Of an owner that is late with its first byte (later than 95 of its last hundred,
 // and than 20 ms) the nodes that may have the same are asked as well, for a bounded
-// share of all asks; of one that stalls for 50 ms in the middle of an answer always.
+// share of all asks; of one that stalls for 50 ms in the middle of an answer always,
+// up to 32 of those at once. Over a WAN both times are longer (Config).
 // Whoever gives the next piece first is taken, the other one is left. That moves no
 // fill: others are asked for what they have, on the level of the owner, and when
 // whoever stood in has no more the owner is asked again. Another owner is asked to
@@ -37,6 +41,11 @@
 // While an owner is warming, since it has joined, those who had its extents before
 // are asked first: the owner under the previous ring, and the first candidate that
 // is not warming. They are among those who are looked around for, too.
+//
+// Of a chunk that has a wrong digest the nodes that gave it are told; they look at
+// their own copies and put aside what is bad. It is then asked for anew: of the next
+// candidates, of homes, and of those nodes last. A node's word about another's copy
+// does nothing more than that look.
 //
 // What holds: a stream gives every byte once and in order, or ends with an error;
 // when a node behind it goes away, the next one goes on at the byte where it stood.

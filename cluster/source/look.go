@@ -93,7 +93,7 @@ func (r *Router) tour(ctx context.Context, p place, near []ring.Node, o chunk.Ob
 			return nil, &alone{p.level, asks}
 		}
 		if st := r.askAll(ctx, p, fresh, known, o, off, n); st != nil {
-			r.gave(o.Key, st.from)
+			r.gave(o.Key, st.from.ID)
 			return st, nil
 		}
 		known = "" // it has been asked
@@ -124,10 +124,13 @@ func (r *Router) Serve(ctx context.Context, q cluster.Ask, off, n int64) (chunk.
 		}
 		return st, err
 	}
+	if q.Doubt {
+		l.Check(ctx, q.Object, g.Index(off))
+	}
 	first := r.c.Members.Self().ID < q.From
 	follow := func(index int) bool { return first || r.isOutward(q.Level, q.Object, index) }
 	st, err := l.OpenResident(ctx, q.Object, off, n, follow)
-	if err != nil {
+	if err != nil && !q.Doubt {
 		r.remember(p, q.From, q.Peer)
 		if follow(g.Index(off)) { // it went outward before the asker was noted: it will not ask back
 			st, err = l.OpenResident(ctx, q.Object, off, n, follow)

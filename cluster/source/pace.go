@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	soonest   = 20 * time.Millisecond // no first byte is late before
+	soonest   = 20 * time.Millisecond // where Config has no Late
 	samples   = 64                    // first bytes of a node that are remembered
 	mostPaced = 512                   // nodes and levels of which they are
 	hedgeRoom = 8                     // hedges that may come in a bunch
@@ -21,10 +21,12 @@ const (
 // pace knows how soon owners give their first byte, and how many asks may be
 // hedged: a share of all of them.
 type pace struct {
-	share float64
+	share   float64
+	soonest time.Duration // no first byte is late before
 
 	mu     sync.Mutex
 	first  *simplelru.LRU[paced, *times]
+	silent *simplelru.LRU[string, silence]
 	credit float64 // hedges that may be made now
 	counts Counts
 	aids   int // under way
@@ -49,11 +51,13 @@ type Counts struct {
 	Stalled    int64 // answers that stalled in the middle, so that others were asked
 	PassedOver int64 // another node went on in their place
 	LateLooks  int64 // looks around that ended without having heard of all
+	NotAsked   int64 // nodes that were left out of a look: they have not answered the last ones
 	Denied     int64 // hedges that were not made: there were too many
+	Wrong      int64 // chunks that a node gave, or a part of, and that had a wrong digest
 }
 
 func newPace(share float64) *pace {
-	p := &pace{share: share, first: newLRU[paced, *times](mostPaced)}
+	p := &pace{share: share, soonest: soonest, first: newLRU[paced, *times](mostPaced), silent: newLRU[string, silence](mostSilent)}
 	if share > 0 {
 		p.credit = hedgeRoom
 	}
@@ -76,12 +80,12 @@ func (p *pace) ask(id string, level cluster.Level) time.Duration {
 	p.credit = min(p.credit+p.share, hedgeRoom)
 	t, ok := p.first.Get(paced{id, level})
 	if !ok {
-		return soonest
+		return p.soonest
 	}
 	d := t.d
 	all := d[:min(t.n, samples)]
 	slices.Sort(all)
-	return max(soonest, all[len(all)*95/100])
+	return max(p.soonest, all[len(all)*95/100])
 }
 
 // note remembers how long a first byte took, or at least took.
@@ -138,4 +142,10 @@ func (p *pace) lateLook() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.counts.LateLooks++
+}
+
+func (p *pace) wrong(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.counts.Wrong += int64(n)
 }

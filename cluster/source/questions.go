@@ -19,7 +19,9 @@ const stall = time.Second
 // time. The calls that are not taken end at once. One that is known to have it is
 // waited for as long as an owner is, also where it is busy; "": none is.
 func (r *Router) askAll(ctx context.Context, p place, nodes []ring.Node, known string, o chunk.Object, off, n int64) *lookStream {
+	nodes = r.pace.answering(nodes, known)
 	q := &questions{answers: make(chan answer, len(nodes)), left: len(nodes), cancels: make([]context.CancelFunc, len(nodes))}
+	heard, began := make([]bool, len(nodes)), time.Now()
 	for i, node := range nodes {
 		var one context.Context
 		one, q.cancels[i] = context.WithCancel(ctx)
@@ -32,8 +34,11 @@ func (r *Router) askAll(ctx context.Context, p place, nodes []ring.Node, known s
 		select {
 		case a := <-q.answers:
 			q.left--
+			if heard[a.from] = true; ctx.Err() == nil {
+				r.pace.heard(nodes[a.from].ID)
+			}
 			if a.st != nil {
-				return q.take(a, nodes[a.from].ID)
+				return q.take(a, nodes[a.from])
 			}
 			if nodes[a.from].ID == known {
 				known = ""
@@ -47,6 +52,11 @@ func (r *Router) askAll(ctx context.Context, p place, nodes []ring.Node, known s
 		}
 		if late && known == "" && q.left > 0 {
 			r.pace.lateLook()
+			for i, node := range nodes {
+				if !heard[i] {
+					r.pace.unheard(node.ID, began)
+				}
+			}
 			q.end(-1)
 			q.drain()
 		}
@@ -110,9 +120,9 @@ func (q *questions) drain() {
 }
 
 // take takes one answer, and gives the others up.
-func (q *questions) take(a answer, id string) *lookStream {
+func (q *questions) take(a answer, from ring.Node) *lookStream {
 	q.end(a.from)
-	w := &lookStream{Stream: a.st, from: id, cancel: q.cancels[a.from], drained: make(chan struct{})}
+	w := &lookStream{Stream: a.st, from: from, cancel: q.cancels[a.from], drained: make(chan struct{})}
 	go func() {
 		defer close(w.drained)
 		q.drain()
@@ -123,7 +133,7 @@ func (q *questions) take(a answer, id string) *lookStream {
 // lookStream is the answer that was taken.
 type lookStream struct {
 	chunk.Stream
-	from    string // the node that gives it
+	from    ring.Node // the node that gives it
 	cancel  context.CancelFunc
 	drained chan struct{}
 	once    sync.Once

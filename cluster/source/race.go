@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,8 +15,8 @@ import (
 )
 
 // slow is how long an owner may give no byte in the middle of its answer before
-// others are asked for what they have; twice as long each time that it was in vain, so
-// that an owner whose origin is slow makes no chatter.
+// others are asked for what they have, where Config has no Slow; twice as long each
+// time that it was in vain, so that an owner whose origin is slow makes no chatter.
 const slow = 50 * time.Millisecond
 
 // race is what an owner answers, and what another node has of it where the owner
@@ -63,7 +64,7 @@ type aid struct {
 // openRace asks an owner, and waits for the first piece.
 func (r *relay) openRace(s step, n int64) (chunk.Stream, error) {
 	g := r.r.c.Geometry
-	x := &race{r: r.r, ctx: r.ctx, s: s, o: r.o, pos: r.pos, end: r.pos + n, slow: slow}
+	x := &race{r: r.r, ctx: r.ctx, s: s, o: r.o, pos: r.pos, end: r.pos + n, slow: r.r.c.Slow}
 	x.place = place{s.level, r.o.Key, g.ExtentOf(g.Index(r.pos))}
 	x.timer = time.AfterFunc(time.Hour, x.late)
 	ctx, leave := context.WithCancel(r.ctx)
@@ -101,7 +102,7 @@ func (x *race) Next() (chunk.Piece, error) {
 		return x.other.st.Next()
 	}
 	if x.pos == x.end { // all is there: the end is worth no wait
-		t := time.AfterFunc(slow, x.leave)
+		t := time.AfterFunc(x.r.c.Slow, x.leave)
 		defer t.Stop()
 		return x.own.Next()
 	}
@@ -144,7 +145,7 @@ func (x *race) await(limit time.Duration, late bool, next func() (chunk.Piece, e
 // late runs when the owner has been waited for too long. A wait that has ended
 // meanwhile, and one that began just now, are none of its matter.
 func (x *race) late() {
-	nodes := x.r.holders(x.s.at, x.place, x.o)
+	nodes := slices.DeleteFunc(x.r.holders(x.s.at, x.place, x.o), func(n ring.Node) bool { return slices.Contains(x.s.not, n.ID) })
 	x.mu.Lock()
 	w := x.wait
 	if w == nil || w.aid != nil || time.Since(w.began) < w.limit || len(nodes) == 0 {

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"slices"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"glimpse/cachestore"
+	"glimpse/cachestore/chunk"
+	"glimpse/cluster"
 	"glimpse/cluster/ring"
 )
 
@@ -200,5 +203,82 @@ func TestWhenAFirstByteIsLate(t *testing.T) {
 	}
 	if d := p.ask("n", 1); d != soonest {
 		t.Errorf("of a quick one: %v", d)
+	}
+}
+
+// lossy is an answer over a WAN: a round trip until it begins, and one more wherever a
+// packet was lost.
+type lossy struct {
+	off, end int64
+	lost     time.Duration
+}
+
+func (s *lossy) Next() (chunk.Piece, error) {
+	if s.off == s.end {
+		return chunk.Piece{}, io.EOF
+	}
+	p := chunk.Piece{Index: small.Index(s.off), Off: s.off, Len: 1 << 10, Data: make([]byte, 1<<10)}
+	switch {
+	case s.off == 0:
+		time.Sleep(200 * time.Millisecond)
+	case s.off%(8<<10) == 0:
+		time.Sleep(s.lost)
+	default:
+		time.Sleep(time.Millisecond)
+	}
+	s.off += p.Len
+	return p, nil
+}
+
+func (*lossy) Close() error { return nil }
+
+// Where packets take long, a lost one is no reason to ask others; a stall is.
+func TestHedgesAreScaledToTheNetwork(t *testing.T) {
+	for name, c := range map[string]struct {
+		late, slow, lost time.Duration
+		hedged, stalled  bool
+	}{
+		"lan":         {lost: 300 * time.Millisecond, hedged: true, stalled: true},
+		"wan":         {late: 250 * time.Millisecond, slow: 500 * time.Millisecond, lost: 300 * time.Millisecond},
+		"wan, stalls": {late: 250 * time.Millisecond, slow: 500 * time.Millisecond, lost: 600 * time.Millisecond, stalled: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				nodes := members(3, "a")
+				w := settle(t, 1, nodes...)
+				n := w.nodes[nodes[0].ID]
+				r := New(Config{Members: n, Peers: n, Geometry: small, HedgeBudget: 1, Late: c.late, Slow: c.slow})
+				owner := step{at: nodes[1], level: cluster.Zone, open: func(_ context.Context, _ chunk.Object, off, n int64) (chunk.Stream, error) {
+					return &lossy{off, off + n, c.lost}, nil
+				}}
+				st, err := openRelay(t.Context(), r, 0, chunk.Object{Key: "p:test", Size: small.Chunk}, 0, -1, []step{owner})
+				for err == nil {
+					_, err = st.Next()
+				}
+				_ = st.Close()
+				if got := r.Counts(); !errors.Is(err, io.EOF) || got.Hedged > 0 != c.hedged || got.Stalled > 0 != c.stalled {
+					t.Errorf("%+v, %v", got, err)
+				}
+				w.close()
+			})
+		})
+	}
+}
+
+// However many answers stall at once, others are asked for a bounded number of them.
+func TestStalledAnswersHaveABound(t *testing.T) {
+	p := newPace(0)
+	var all []func()
+	for range 3 * mostAids {
+		if give, ok := p.may(false); ok {
+			all = append(all, give)
+		}
+	}
+	if c := p.counts; len(all) != mostAids || c.Stalled != mostAids || c.Denied != 2*mostAids {
+		t.Errorf("%d at once: %+v", len(all), c)
+	}
+	all[0]()
+	if _, ok := p.may(false); !ok {
+		t.Error("its place is not free again")
 	}
 }

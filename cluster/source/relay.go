@@ -17,9 +17,11 @@ type step struct {
 	looks bool // it asks for what is there only
 	short bool // it gives one chunk and then all begins anew, while an upload is fresh
 	away  bool // only where the ones before it are away
+	last  bool // only where no other can
 	// Where another node is asked as an owner: which, and at what level.
 	at    ring.Node
 	level cluster.Level
+	not   []string // the nodes that are not asked in its place: what they gave was wrong
 }
 
 // passes says whether the next step may be tried after an error: the node is gone,

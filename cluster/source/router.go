@@ -1,8 +1,8 @@
 package source
 
 import (
+	"cmp"
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -19,6 +19,8 @@ type Level interface {
 	// OpenResident gives what is there, else chunk.ErrNotResident; follow says
 	// whether a chunk's fill counts.
 	OpenResident(ctx context.Context, o chunk.Object, off, n int64, follow func(index int) bool) (chunk.Stream, error)
+	// Check puts aside what is here of a chunk and not right.
+	Check(ctx context.Context, o chunk.Object, index int)
 }
 
 // Config is what a router is made of.
@@ -31,6 +33,9 @@ type Config struct {
 	// that is not known; it may be nil.
 	Uploader func(ctx context.Context, o chunk.Object) (string, error)
 	LookFor  time.Duration // how long to look around; 0: 200 ms
+	// Others are asked as well when an owner's first byte takes longer than Late, 0: 20
+	// ms, and than most before it, or one in the middle longer than Slow, 0: 50 ms.
+	Late, Slow time.Duration
 	// HedgeBudget is the share of asks of owners that may be hedged, 0 to 1.
 	HedgeBudget float64
 }
@@ -74,11 +79,14 @@ func New(c Config) *Router {
 	if c.LookFor == 0 {
 		c.LookFor = 200 * time.Millisecond
 	}
-	return &Router{
+	c.Late, c.Slow = cmp.Or(c.Late, soonest), cmp.Or(c.Slow, slow)
+	r := &Router{
 		c: c, heat: newHeat(), pace: newPace(c.HedgeBudget), outward: map[way]int{},
 		askers: newLRU[place, []seeker](mostAsked), cannot: newLRU[chunk.Key, time.Time](mostLost),
 		uploads: newLRU[chunk.Key, uploaded](mostUploads),
 	}
+	r.pace.soonest = c.Late
+	return r
 }
 
 // Bind tells the levels that nodes are served from.
@@ -104,36 +112,33 @@ func (r *Router) OwnsHome(o chunk.Object, extent int) bool {
 
 // ToZone is where a client level's chunks come from that another node owns in
 // this zone.
-func (r *Router) ToZone() chunk.Source { return route{r, 0, r.toZone} }
+func (r *Router) ToZone() chunk.Source { return route{r: r, steps: r.toZone} }
 
 // ToHome is where a zone level's chunks come from that another node is home to.
-func (r *Router) ToHome() chunk.Source { return route{r, cluster.Zone, r.toHome} }
+func (r *Router) ToHome() chunk.Source { return route{r: r, level: cluster.Zone, steps: r.toHome} }
 
 // ToOrigin is where a home level's chunks come from.
-func (r *Router) ToOrigin() chunk.Source { return route{r, cluster.Home, r.toOrigin} }
+func (r *Router) ToOrigin() chunk.Source { return route{r: r, level: cluster.Home, steps: r.toOrigin} }
 
 // route is a source of one step after another, for a level that others may follow.
 type route struct {
 	r     *Router
 	level cluster.Level // 0: nobody does
 	steps func(o chunk.Object, extent int) []step
-}
-
-// Again is the source of a fill that is begun once more. It does not look around:
-// whoever would be found may be waiting for that very fill.
-func (t route) Again() chunk.Source {
-	steps := t.steps
-	t.steps = func(o chunk.Object, extent int) []step {
-		return slices.DeleteFunc(steps(o, extent), func(s step) bool { return s.looks })
-	}
-	return t
+	again bool     // it is for a fill that is begun once more
+	bad   []string // who gave a wrong chunk
 }
 
 // OpenRange opens the first step that can be opened. The range must not leave the
 // extent that it begins in.
 func (t route) OpenRange(ctx context.Context, o chunk.Object, off, n int64) (chunk.Stream, error) {
 	g := t.r.c.Geometry
-	return openRelay(ctx, t.r, t.level, o, off, n, t.steps(o, g.ExtentOf(g.Index(off))))
+	steps := t.steps(o, g.ExtentOf(g.Index(off)))
+	if t.again {
+		steps = t.anew(steps)
+		t.r.tell(ctx, t.bad, o, off)
+	}
+	return openRelay(ctx, t.r, t.level, o, off, n, steps)
 }
 
 // toZone asks the owner in this zone, and when it is gone those after it. A zone
@@ -186,7 +191,7 @@ func (r *Router) homes(o chunk.Object, extent int) []step {
 		steps = append(steps, r.owner(n, cluster.Home))
 	}
 	if mine || late {
-		steps = append(steps, step{open: r.home.OpenRange})
+		steps = append(steps, step{open: r.home.OpenRange, last: true})
 	}
 	return steps
 }

@@ -91,5 +91,5 @@ func (t toUploader) OpenRange(ctx context.Context, o chunk.Object, off, n int64)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", chunk.ErrUnavailable, err) // which another try would not mend
 	}
-	return st, nil
+	return given{st, nodes[0]}, nil
 }

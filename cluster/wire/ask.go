@@ -68,6 +68,7 @@ type ask struct {
 	Extent   int             `json:"extent,omitempty"`
 	Level    cluster.Level   `json:"level,omitempty"`
 	Resident bool            `json:"resident_only,omitempty"`
+	Doubt    bool            `json:"doubt,omitempty"`
 	Off      int64           `json:"off,omitempty"`
 	N        int64           `json:"n,omitempty"`
 	Image    string          `json:"image,omitempty"`
@@ -82,7 +83,7 @@ type ask struct {
 func (a Ask) Encode() ([]byte, error) {
 	b, err := json.Marshal(ask{
 		From: a.From, Peer: a.Peer, To: a.To, Object: out(a.Object), Chunk: a.Geometry.Chunk, Extent: a.Geometry.Extent,
-		Level: a.Level, Resident: a.ResidentOnly, Off: a.Off, N: a.N, Image: a.Image,
+		Level: a.Level, Resident: a.ResidentOnly, Doubt: a.Doubt, Off: a.Off, N: a.N, Image: a.Image,
 		After: []byte(a.After.Key), Index: a.After.Index,
 		Packed: a.Packed, Through: a.Through, Book: a.Book,
 	})
@@ -101,7 +102,7 @@ func Decode(b []byte) (Ask, error) {
 	return Ask{
 		Ask: cluster.Ask{
 			Object: a.Object.in(), Geometry: chunk.Geometry{Chunk: a.Chunk, Extent: a.Extent},
-			Level: a.Level, ResidentOnly: a.Resident, From: a.From, Peer: a.Peer,
+			Level: a.Level, ResidentOnly: a.Resident, Doubt: a.Doubt, From: a.From, Peer: a.Peer,
 		},
 		To: a.To, Off: a.Off, N: a.N, Image: a.Image, After: cluster.Cursor{Key: chunk.Key(a.After), Index: a.Index},
 		Packed: a.Packed, Through: a.Through, Book: a.Book,

@@ -19,6 +19,7 @@ const (
 	kindNotFound
 	kindCorrupt
 	kindRange
+	kindMended
 )
 
 var kinds = []struct {
@@ -29,6 +30,7 @@ var kinds = []struct {
 	{kindNotResident, cluster.ErrNotResident},
 	{kindChanged, chunk.ErrChanged},
 	{kindNotFound, chunk.ErrNotFound},
+	{kindMended, chunk.ErrMended}, // before what it is one of
 	{kindCorrupt, chunk.ErrCorrupt},
 	{kindRange, chunk.ErrRange},
 }

@@ -123,7 +123,7 @@ func TestAFormThatNobodyOfferedIsRefused(t *testing.T) {
 
 func TestErrorsKeepTheirKind(t *testing.T) {
 	for _, want := range []error{
-		cluster.ErrCannot, cluster.ErrNotResident, chunk.ErrChanged, chunk.ErrNotFound, chunk.ErrCorrupt, chunk.ErrRange, chunk.ErrUnavailable,
+		cluster.ErrCannot, cluster.ErrNotResident, chunk.ErrChanged, chunk.ErrNotFound, chunk.ErrCorrupt, chunk.ErrMended, chunk.ErrRange, chunk.ErrUnavailable,
 	} {
 		got := DecodeError(EncodeError(fmt.Errorf("at http://user:secret@host/: %w", want)))
 		if !errors.Is(got, want) || strings.Contains(got.Error(), "secret") || errors.Is(got, cluster.ErrAway) {

@@ -116,7 +116,7 @@ func (cl *clusterNode) prepare(ctx context.Context, n *node, id string, g chunk.
 	if c.Cluster.Edge {
 		pace = paces["wan"]
 	}
-	cl.peers = peers.New(peers.Config{Self: id, Identity: cl.identity, Stall: pace.stall, Connect: pace.connect, Reach: cl.reach, Packs: func(n ring.Node) bool { return n.Zone != c.Node.Zone }})
+	cl.peers = peers.New(peers.Config{Self: id, Identity: cl.identity, Log: n.log, Stall: pace.stall, Connect: pace.connect, Reach: cl.reach, Packs: func(n ring.Node) bool { return n.Zone != c.Node.Zone }})
 	n.onClose(func(context.Context) error { cl.peers.Close(); return nil })
 	cl.pace = rate.NewLimiter(rate.Inf, 0)
 	if most := int(c.Cluster.RebalanceRate); most > 0 {
@@ -126,7 +126,7 @@ func (cl *clusterNode) prepare(ctx context.Context, n *node, id string, g chunk.
 	n.onClose(func(context.Context) error { cl.far.Close(); return nil })
 	cl.counted = &counted{Peers: cl.peers, zone: c.Node.Zone}
 	cl.router = source.New(source.Config{
-		Members: later{cl}, Peers: cl.counted, Geometry: g, Origin: svc, LookFor: pace.look,
+		Members: later{cl}, Peers: cl.counted, Geometry: g, Origin: svc, LookFor: pace.look, Late: pace.late, Slow: pace.slow,
 		HedgeBudget: float64(c.Cluster.HedgeBudget), Uploader: svc.Uploader,
 	})
 	cl.svc = svc
@@ -137,12 +137,15 @@ func (cl *clusterNode) prepare(ctx context.Context, n *node, id string, g chunk.
 }
 
 // pace is how long a node waits for another: to look around, for a sign of life,
-// for a connection. What is 0 is the package's own.
-type pace struct{ look, stall, connect time.Duration }
+// for a connection, and for a first byte or a next one before others are asked as
+// well. What is 0 is the package's own.
+type pace struct{ look, stall, connect, late, slow time.Duration }
 
-// Over a WAN a handshake alone takes longer than a look around in a LAN does, and
-// two packets lost one after the other a second.
-var paces = map[string]pace{"wan": {time.Second, 4 * time.Second, 5 * time.Second}}
+// Over a WAN a handshake alone takes longer than a look around in a LAN does, a lost
+// packet up to half a second, and two lost one after the other a second.
+var paces = map[string]pace{"wan": {
+	look: time.Second, stall: 4 * time.Second, connect: 5 * time.Second, late: 250 * time.Millisecond, slow: 500 * time.Millisecond,
+}}
 
 // later is the membership that gossip will bring, before anything is asked.
 type later struct{ cl *clusterNode }

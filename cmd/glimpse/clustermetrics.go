@@ -113,7 +113,7 @@ func (c clusterCollector) Collect(out chan<- prometheus.Metric) {
 	out <- prometheus.MustNewConstMetric(savedDesc, prometheus.CounterValue, float64(p.Saved))
 	gauge(linksDesc, float64(c.c.far.Links()))
 	for why, n := range map[string]int64{
-		"unreached": p.Unreached, "refused": p.Refused, "stalled": p.Stalled, "slow": p.Slow, "broken": p.Broken, "garbage": p.Garbage, "damaged": p.Damaged,
+		"unreached": p.Unreached, "refused": p.Refused, "stalled": p.Stalled, "slow": p.Slow, "broken": p.Broken, "garbage": p.Garbage, "damaged": p.Damaged, "digest": r.Wrong,
 	} {
 		count(peerAsksDesc, n, why)
 	}

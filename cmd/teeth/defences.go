@@ -378,6 +378,41 @@ var defences = []defence{
 		pkg: "cluster/peers", test: "TestThePlanePasses",
 	},
 	{
+		name: "wrong bytes from another", file: "cluster/source/bad.go",
+		old: "case slices.Contains(t.bad, s.at.ID):", off: "case false:",
+		pkg: "cluster/source", test: "TestALiarIsReplaced",
+	},
+	{
+		name: "wrong bytes in right frames", file: "cachestore/run.go",
+		old: "from = again(from, in.ids())", off: "from = again(from, nil)",
+		pkg: "cachestore", test: "TestWhoGaveAWrongChunkIsNamed",
+	},
+	{
+		name: "bad copies are put aside", file: "cluster/source/look.go",
+		old: "	if q.Doubt {\n", off: "	if false {\n",
+		pkg: "cluster/source", test: "TestABadCopyIsReplaced",
+	},
+	{
+		name: "no peer's word for it", file: "cachestore/check.go",
+		old: "if s.isRight(k, digest(e.bytes()), e.digest) {", off: "if false {",
+		pkg: "cachestore", test: "TestACheckBelievesTheDigestAlone",
+	},
+	{
+		name: "mended chunks", file: "cachestore/run.go",
+		old: "	case errors.Is(err, chunk.ErrMended):\n", off: "	case false:\n",
+		pkg: "cachestore", test: "TestASourceThatMendsAChunk",
+	},
+	{
+		name: "hung nodes are left out of looks", file: "cluster/source/silence.go",
+		old: "if time.Now().Before(s.until) {", off: "if false {",
+		pkg: "cluster/source", test: "TestAHungNodeDelaysFewLooks",
+	},
+	{
+		name: "hedges over a WAN", file: "cluster/source/router.go",
+		old: "cmp.Or(c.Late, soonest), cmp.Or(c.Slow, slow)", off: "cmp.Or(0, soonest), cmp.Or(0, slow)",
+		pkg: "cluster/source", test: "TestHedgesAreScaledToTheNetwork",
+	},
+	{
 		name: "hedges", file: "cluster/source/race.go",
 		old: "	x.askOthers(ctx, nodes, a, w)\n", off: "	<-ctx.Done()\n",
 		pkg: "cluster/source", test: "TestASlowNodeIsPassedOver",
