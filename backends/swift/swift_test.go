@@ -98,7 +98,7 @@ func kit(t *testing.T, c Credentials, o backendtest.Options, change func(*Config
 }
 
 func TestSwift(t *testing.T) {
-	kit(t, v1(testenv.Swift(t)), backendtest.Options{Caps: caps}, nil)
+	kit(t, v1(testenv.Swift(t)), backendtest.Options{Caps: caps, LooksFirst: true}, nil)
 }
 
 // names lists a container.

@@ -87,6 +87,15 @@ func (s *scaled) start(more ...string) *testenv.Node {
 	return n
 }
 
+// empty takes all images out of the folder, which stays the one that all share.
+func (s *scaled) empty() {
+	const marker = ".glimpse-shared"
+	away := s.images + ".away"
+	must(s.t, os.Rename(s.images, away))
+	must(s.t, os.Mkdir(s.images, 0o755))
+	must(s.t, os.Rename(filepath.Join(away, marker), filepath.Join(s.images, marker)))
+}
+
 // seen is what a node says of its cluster.
 type seen struct {
 	Self  string
@@ -218,8 +227,7 @@ func TestScaleOutAndDrain(t *testing.T) {
 	for _, k := range images {
 		s.owned(three, k, func(_ int, owner string, off, n int64) { must(t, k.part(by[owner].API, off, n)) })
 	}
-	must(t, os.Rename(s.images, s.images+".away"))
-	defer os.Rename(s.images+".away", s.images)
+	s.empty()
 	stop := busy.clients(t, 1, len(busy.data), s.nodes[0].API, s.nodes[1].API)
 
 	fourth := s.start()
