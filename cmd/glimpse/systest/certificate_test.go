@@ -150,7 +150,7 @@ func TestACertificateIsRenewedOnTheRun(t *testing.T) {
 	}
 
 	// It ends. Who starts now has no connections that go on.
-	shortLived(t, dir, node, 40*time.Second)
+	shortLived(t, dir, node, 25*time.Second)
 	until(t, "a certificate that ends soon is taken up", func() bool { return metric(t, node, certLeft) < 60 })
 	within(t, time.Minute, "it has ended", func() bool { return metric(t, node, certLeft) < 0 })
 	if _, err := shown(t, nodes[0], node); err == nil || !strings.Contains(err.Error(), "ended at") {
