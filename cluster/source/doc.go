@@ -27,7 +27,8 @@
 // Of an owner that is late with its first byte (later than 95 of its last hundred,
 // and than 20 ms) the nodes that may have the same are asked as well, for a bounded
 // share of all asks; of one that stalls for 50 ms in the middle of an answer always,
-// up to 32 of those at once. Over a WAN both times are longer (Config).
+// up to 32 of those at once. Over a WAN both times are longer, and only nodes of the
+// asker's zone are asked besides (Config).
 // Whoever gives the next piece first is taken, the other one is left. That moves no
 // fill: others are asked for what they have, on the level of the owner, and when
 // whoever stood in has no more the owner is asked again. Another owner is asked to

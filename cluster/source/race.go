@@ -232,6 +232,9 @@ func (r *Router) holders(owner ring.Node, p place, o chunk.Object) (nodes []ring
 	known := map[string]bool{self.ID: true, owner.ID: true}
 	seekers, _ := r.recent(p, 0)
 	for _, n := range append(all, seekers...) {
+		if r.c.NearOnly && n.Zone != self.Zone {
+			continue
+		}
 		if !known[n.ID] {
 			known[n.ID] = true
 			nodes = append(nodes, n)

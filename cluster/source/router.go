@@ -36,6 +36,9 @@ type Config struct {
 	// Others are asked as well when an owner's first byte takes longer than Late, 0: 20
 	// ms, and than most before it, or one in the middle longer than Slow, 0: 50 ms.
 	Late, Slow time.Duration
+	// NearOnly asks only nodes of this zone beside an owner: what comes over a WAN comes
+	// once, though it be late, unless the owner is given up.
+	NearOnly bool
 	// HedgeBudget is the share of asks of owners that may be hedged, 0 to 1.
 	HedgeBudget float64
 }

@@ -126,7 +126,7 @@ func (cl *clusterNode) prepare(ctx context.Context, n *node, id string, g chunk.
 	n.onClose(func(context.Context) error { cl.far.Close(); return nil })
 	cl.counted = &counted{Peers: cl.peers, zone: c.Node.Zone}
 	cl.router = source.New(source.Config{
-		Members: later{cl}, Peers: cl.counted, Geometry: g, Origin: svc, LookFor: pace.look, Late: pace.late, Slow: pace.slow,
+		Members: later{cl}, Peers: cl.counted, Geometry: g, Origin: svc, LookFor: pace.look, Late: pace.late, Slow: pace.slow, NearOnly: c.Cluster.Profile == "wan",
 		HedgeBudget: float64(c.Cluster.HedgeBudget), Uploader: svc.Uploader,
 	})
 	cl.svc = svc

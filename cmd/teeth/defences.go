@@ -663,6 +663,11 @@ var defences = []defence{
 		pkg: "proxy/ops", test: "TestAnUploadIntoAFolderThatDied",
 	},
 	{
+		name: "hedges within a zone", file: "cluster/source/race.go",
+		old: "if r.c.NearOnly && n.Zone != self.Zone {", off: "if false {",
+		pkg: "cluster/source", test: "TestHedgesStayInTheZone",
+	},
+	{
 		name: "a reaper's reach", file: "proxy/ops/holder.go",
 		old: "if st.ReadOnly || !s.near(&st) {", off: "if false {",
 		pkg: "proxy/ops", test: "TestAReaperLeavesWhatIsNotItsOwn",
