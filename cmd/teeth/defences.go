@@ -220,7 +220,7 @@ var defences = []defence{
 	{
 		name: "a sweep is patient", file: "proxy/ops/sweep.go",
 		old: "if !old {", off: "if false {",
-		pkg: "cmd/glimpse/systest", test: "TestWhatAKilledCopyLeaves",
+		pkg: "proxy/ops", test: "TestASweepEndsOnlyWhatNobodyAnswersFor",
 	},
 	{
 		name: "other locations before retries", file: "proxy/ops/failover.go",
