@@ -85,8 +85,9 @@ func (t *Tier) Drop(key chunk.Key) {
 
 // Rename gives an object's chunks another key, which names the same bytes. What
 // the other key has already stays, and nothing moves to a key that has too many
-// names: bytes that are uploaded over and over would get one each time. After an error some chunks are under one key
-// and some under the other, each of them right. See the package's comment.
+// names: bytes that are uploaded over and over would get one each time. After an
+// error some chunks are under one key and some under the other, each of them right.
+// See the package's comment.
 func (t *Tier) Rename(from, to chunk.Key) error {
 	if from == to {
 		return nil

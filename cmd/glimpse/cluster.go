@@ -126,7 +126,7 @@ func (cl *clusterNode) prepare(ctx context.Context, n *node, id string, g chunk.
 	n.onClose(func(context.Context) error { cl.far.Close(); return nil })
 	cl.counted = &counted{Peers: cl.peers, zone: c.Node.Zone}
 	cl.router = source.New(source.Config{
-		Members: later{cl}, Peers: cl.counted, Geometry: g, Origin: svc, LookFor: pace.look, Late: pace.late, Slow: pace.slow, NearOnly: c.Cluster.Profile == "wan",
+		Members: later{cl}, Peers: cl.counted, Geometry: g, Origin: svc, LookFor: pace.look, Late: pace.late, Slow: pace.slow, NearOnly: pace.near,
 		HedgeBudget: float64(c.Cluster.HedgeBudget), Uploader: svc.Uploader,
 	})
 	cl.svc = svc
@@ -138,13 +138,17 @@ func (cl *clusterNode) prepare(ctx context.Context, n *node, id string, g chunk.
 
 // pace is how long a node waits for another: to look around, for a sign of life,
 // for a connection, and for a first byte or a next one before others are asked as
-// well. What is 0 is the package's own.
-type pace struct{ look, stall, connect, late, slow time.Duration }
+// well: near ones only, or any. What is 0 is the package's own.
+type pace struct {
+	look, stall, connect, late, slow time.Duration
+	near                             bool
+}
 
 // Over a WAN a handshake alone takes longer than a look around in a LAN does, a lost
 // packet up to half a second, and two lost one after the other a second.
 var paces = map[string]pace{"wan": {
 	look: time.Second, stall: 4 * time.Second, connect: 5 * time.Second, late: 250 * time.Millisecond, slow: 500 * time.Millisecond,
+	near: true,
 }}
 
 // later is the membership that gossip will bring, before anything is asked.

@@ -57,6 +57,9 @@ func (f configFlags) withStores(parent context.Context, fn func(context.Context,
 	if err != nil {
 		return fmt.Errorf("%w (glimpse db sync makes Glimpse's tables)", err)
 	}
+	if err := checkShared(ctx, c, db); err != nil {
+		return err
+	}
 	stores, err := openStores(ctx, n, cluster.geometry, newMetrics(prometheus.NewRegistry()))
 	if err != nil {
 		return err

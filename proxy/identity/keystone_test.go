@@ -106,15 +106,21 @@ func TestARevokedTokenIsGoodForTheCacheTimeAtMost(t *testing.T) {
 
 func TestACachedTokenExpires(t *testing.T) {
 	f := newFake(t)
-	f.put("tok", 50*time.Millisecond, nil, "member")
 	k := open(t, f.config())
-	id, err := ask(t, k, Request{Token: "tok"})
+	var token string
+	var id Identity
+	err := error(errBadToken)
+	for life := 50 * time.Millisecond; err != nil && life < time.Minute; life *= 2 { // until one is good for long enough to be asked about
+		token = fmt.Sprint("tok-", life)
+		f.put(token, life, nil, "member")
+		id, err = ask(t, k, Request{Token: token})
+	}
 	if err != nil {
-		t.Skip("this machine is too slow: ", err)
+		t.Fatal(err)
 	}
 	f.set(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) })
 	<-time.After(time.Until(id.Expires))
-	_, err = ask(t, k, Request{Token: "tok"})
+	_, err = ask(t, k, Request{Token: token})
 	wantKind(t, err, image.Unavailable)
 }
 

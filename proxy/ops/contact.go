@@ -21,9 +21,8 @@ type Steward func(ctx context.Context, o chunk.Object) (found chunk.Object, ok b
 // contact finds what is to be pinned of a location that nobody has read yet, by
 // the node whose task that is. seen says which one may.
 func (s *Service) contact(ctx context.Context, m image.Image, l image.Location, st *Store, b backends.Store, seen chunk.Object) (registry.Pin, error) {
-	at := backends.Locator(l.URL.Reveal())
 	if s.cfg.Steward == nil {
-		return s.contactHere(ctx, m.ID, l, b, at)
+		return s.contactHere(ctx, m.ID, l, st, b)
 	}
 	return s.together(ctx, "by the steward: "+ref(m.ID, l.ID), func(ctx context.Context) (registry.Pin, error) {
 		unseen := seen
@@ -37,21 +36,20 @@ func (s *Service) contact(ctx context.Context, m image.Image, l image.Location, 
 		case ok:
 			return s.cfg.Registry.Pin(ctx, registry.Pin{LocationID: l.ID, Size: o.Size, Validator: o.Validator})
 		}
-		p, err := s.contactHere(ctx, m.ID, l, b, at)
-		return p, s.missingHere(st, err)
+		return s.contactHere(ctx, m.ID, l, st, b)
 	})
 }
 
 // contactHere makes the contact and pins what it finds.
-func (s *Service) contactHere(ctx context.Context, imageID string, l image.Location, b backends.Store, at backends.Locator) (registry.Pin, error) {
+func (s *Service) contactHere(ctx context.Context, imageID string, l image.Location, st *Store, b backends.Store) (registry.Pin, error) {
 	return s.together(ctx, ref(imageID, l.ID), func(ctx context.Context) (registry.Pin, error) {
 		// Another may have been through since the caller looked.
 		if p, ok, err := s.cfg.Registry.Pinned(ctx, l.ID); err != nil || ok {
 			return p, err
 		}
-		info, err := b.Stat(ctx, at)
+		info, err := b.Stat(ctx, backends.Locator(l.URL.Reveal()))
 		if err != nil {
-			return registry.Pin{}, notFoundOr(err)
+			return registry.Pin{}, notFoundOr(s.missingHere(st, err))
 		}
 		return s.cfg.Registry.Pin(ctx, registry.Pin{LocationID: l.ID, Size: info.Size, Validator: info.Validator})
 	})
@@ -154,8 +152,7 @@ func (s *Service) firstContact(ctx context.Context, id string, location int64) (
 	}
 	for _, l := range m.Locations {
 		if st := s.storeOf(l); l.ID == location && st != nil {
-			p, err := s.contactHere(ctx, id, l, st.Backend, backends.Locator(l.URL.Reveal()))
-			return p, s.missingHere(st, err)
+			return s.contactHere(ctx, id, l, st, st.Backend)
 		}
 	}
 	return registry.Pin{}, chunk.ErrUnresolved

@@ -152,11 +152,14 @@ func (s *Service) hashNext(ctx context.Context, h registry.Hashing) bool {
 // notForUs says whether an image is for other nodes to hash: it lies in stores that
 // this one has not, or that those of another zone or another's folder are nearer to.
 func (s *Service) notForUs(ctx context.Context, id string) (bool, error) {
+	if !s.clustered() {
+		return false, nil
+	}
 	m, err := s.cfg.Registry.Get(ctx, id)
 	if image.KindOf(err) == image.NotFound && err != nil {
 		return false, nil
 	}
-	if err != nil || !s.clustered() {
+	if err != nil {
 		return false, err
 	}
 	places := s.byWeight(m)

@@ -1,13 +1,11 @@
 package systest
 
 import (
-	"database/sql"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"testing"
 	"time"
 
@@ -51,9 +49,7 @@ func TestBitsFlippedInAZoneAreRepairedFromTheOther(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 0))
 	web := testenv.Nginx(t, "")
 	dsn := testenv.MariaDB(t)
-	db, err := sql.Open("mysql", strings.NewReplacer("@", "@tcp(", "/", ")/").Replace(strings.TrimPrefix(dsn, "mysql://")))
-	must(t, err)
-	defer db.Close()
+	db := database(t, dsn)
 	nodes := twoZones(t, dsn, append([]string{"stores.web.cache=on", "cache.memory.size=64MiB"}, webStore...)...)
 	zones := [][]*testenv.Node{nodes[:2], nodes[2:]}
 	w := onWeb(t, nodes[0], web, 200<<20+4321)

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -60,12 +59,7 @@ func newPair(t *testing.T) *pair {
 	p := &pair{t: t, dsn: testenv.MariaDB(t), folder: t.TempDir(), file: filepath.Join(t.TempDir(), "in")}
 	p.stores = origins(t, p.folder)
 	random(t, p.file, 12<<20+777)
-	u, err := url.Parse(p.dsn)
-	must(t, err)
-	password, _ := u.User.Password()
-	p.db, err = sql.Open("mysql", fmt.Sprintf("%s:%s@tcp(%s)%s", u.User.Username(), password, u.Host, u.Path))
-	must(t, err)
-	t.Cleanup(func() { p.db.Close() })
+	p.db = database(t, p.dsn)
 	sets := []string{"registry.url=" + p.dsn, "api.show_multiple_locations=true"}
 	for _, s := range p.stores {
 		sets = append(sets, "stores."+s.id+".type="+s.kind)

@@ -3,12 +3,10 @@ package systest
 import (
 	"bytes"
 	"crypto/sha512"
-	"database/sql"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -255,12 +253,7 @@ func TestEncryptedLocationsBesideARealGlance(t *testing.T) {
 	}
 	until(t, "the change is seen", func() bool { return ours.show(second)["name"] == "changed" })
 	ours.same(second, file)
-	u, err := url.Parse(dsn)
-	must(t, err)
-	password, _ := u.User.Password()
-	db, err := sql.Open("mysql", fmt.Sprintf("%s:%s@tcp(%s)%s", u.User.Username(), password, u.Host, u.Path))
-	must(t, err)
-	defer db.Close()
+	db := database(t, dsn)
 	var open, all int
 	must(t, db.QueryRow("SELECT (SELECT COUNT(*) FROM image_locations WHERE value LIKE '%file%') + (SELECT COUNT(*) FROM glimpse_uploads WHERE locator LIKE '%file%'), "+
 		"(SELECT COUNT(*) FROM image_locations) + (SELECT COUNT(*) FROM glimpse_uploads)").Scan(&open, &all))

@@ -1,12 +1,10 @@
 package systest
 
 import (
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -44,15 +42,7 @@ func newScaled(t *testing.T, sizes ...int) (*scaled, []kept) {
 	s := &scaled{t: t, dsn: testenv.MariaDB(t), images: t.TempDir(), geo: chunk.Geometry{Chunk: 4 << 20, Extent: 1}}
 	alone := []string{"registry.url=" + s.dsn, "stores.main.path=" + s.images, "stores.main.shared=true"}
 	first := testenv.Prepared(t, alone...)
-	testenv.Run(t, nil, testenv.Binary(t), append([]string{"db", "sync"}, first.Args()...)...)
-	u, err := url.Parse(s.dsn)
-	must(t, err)
-	password, _ := u.User.Password()
-	db, err := sql.Open("mysql", fmt.Sprintf("%s:%s@tcp(%s)%s", u.User.Username(), password, u.Host, u.Path))
-	must(t, err)
-	defer db.Close()
-	_, err = db.Exec("INSERT INTO glimpse_setting (name, value) VALUES ('extent_chunks', '1')")
-	must(t, err)
+	smallExtents(t, s.dsn)
 	if len(sizes) == 0 {
 		return s, nil
 	}
